@@ -1,0 +1,137 @@
+import * as z from "zod/mini";
+import type { Clock } from "../../platform/clock.ts";
+import type { Machine } from "../../platform/machine.ts";
+import { type Grade, rank, type Severity } from "../../protocol/severity.ts";
+
+/** Figures of one subject; every name ends in its unit (`free_pct`, `temp_c`, `rss_bytes`, `count`). */
+export type Readings = Readonly<Record<string, number>>;
+
+/** One subject judged. With two thresholds a fault has two answers, and the debounce picks by what is active now. */
+export interface Judged {
+  state: "judged";
+  subject: string;
+  /** How bad it is for a subject that was well: past the raise threshold. */
+  grade: Grade;
+  /** How bad it still is for a subject in alarm: not yet past the clear threshold. Never less than `grade`. */
+  holds: Grade;
+  /** Which condition decided; a key of the check's `titles`. Any valid key while both are ok. */
+  reason: string;
+  /** The deciding figure and its unit. */
+  value?: number;
+  unit?: string;
+  /** One English sentence of evidence with the numbers in it. */
+  says?: string;
+  readings: Readings;
+}
+
+/** The check could not tell. Never shown as ok; three in a row are an alarm of their own. */
+export interface Unknown {
+  state: "unknown";
+  subject: string;
+  because: string;
+}
+
+export type Verdict = Judged | Unknown;
+
+/** What a check may touch. */
+export interface CheckPorts {
+  machine: Machine;
+  clock: Clock;
+}
+
+/** A check at work: it remembers what rates and trends need between rounds. */
+export interface Judge {
+  /**
+   * Every subject the check sees now: one left out that was there before is gone, and its alarm clears.
+   * Throws Failure when nothing at all could be told (the whole check is then `unknown`). Must give up when `signal` aborts.
+   */
+  judge(signal: AbortSignal): readonly Verdict[] | Promise<readonly Verdict[]>;
+  close?(): void;
+}
+
+export interface Title {
+  zh: string;
+  en: string;
+}
+
+/** A kind of check: what it is called, what may be configured, how it begins. One file each; `all.ts` is the list. */
+export interface CheckKind<Config extends CheckConfig = CheckConfig> {
+  /** First part of its alarm codes: `disk` in `disk.var`. */
+  id: string;
+  name: Title;
+  Config: z.ZodMiniType<Config>;
+  /** Alarm titles by reason. `gone` is given to an alarm whose subject vanished. */
+  titles: Readonly<Record<string, Title>>;
+  /** Ready to judge, or undefined where the machine has no such thing ("not present"). */
+  begin(config: Config, ports: CheckPorts): Judge | undefined;
+}
+
+/** What every check's config holds beside its own limits. */
+export interface CheckConfig {
+  enabled: boolean;
+  /** Which rounds it is part of; a cron expression (node-cron, device's local time) where it should run at set times only. */
+  every: "fast" | "slow" | { cron: string };
+  /** A fault must last so long before it is raised, milliseconds. */
+  holdOnMs: number;
+  /** A subject must be well so long before its alarm clears, milliseconds. */
+  holdOffMs: number;
+  /** The check is cut off, and unknown, after so long. */
+  deadlineMs: number;
+}
+
+const ms = (fallback: number, most = 86_400_000) => z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback);
+
+/** The config fields every check shares, with this check's defaults; spread into its own `z.strictObject`. */
+export const commonConfig = (defaults: { every: "fast" | "slow"; holdOnMs: number; holdOffMs: number; deadlineMs?: number }) => ({
+  enabled: z._default(z.boolean(), true),
+  every: z._default(z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: z.string().check(z.minLength(9), z.maxLength(100)) })]), defaults.every),
+  holdOnMs: ms(defaults.holdOnMs),
+  holdOffMs: ms(defaults.holdOffMs),
+  deadlineMs: ms(defaults.deadlineMs ?? 5_000, 600_000),
+});
+
+/** Two thresholds of one severity: past `raise` it is on, only past `clear` it is off again. */
+export interface Band {
+  raise: number;
+  clear: number;
+}
+export type Bands = Partial<Record<Severity, Band | undefined>>;
+
+/** Grades a figure that is bad when high. Returns the raise-side and the clear-side answer. */
+export function gradeHigh(value: number, bands: Bands): Pick<Judged, "grade" | "holds"> {
+  return gradeBy(bands, (band) => value >= band.raise, (band) => value > band.clear);
+}
+
+/** Grades a figure that is bad when low. */
+export function gradeLow(value: number, bands: Bands): Pick<Judged, "grade" | "holds"> {
+  return gradeBy(bands, (band) => value <= band.raise, (band) => value < band.clear);
+}
+
+function gradeBy(bands: Bands, raises: (band: Band) => boolean, holds: (band: Band) => boolean): Pick<Judged, "grade" | "holds"> {
+  const worst = (test: (band: Band) => boolean): Grade =>
+    (Object.entries(bands) as [Severity, Band | undefined][]).reduce<Grade>(
+      (top, [severity, band]) => (band !== undefined && test(band) && rank(severity) > rank(top) ? severity : top),
+      "ok",
+    );
+  const grade = worst(raises);
+  const held = worst((band) => raises(band) || holds(band));
+  return { grade, holds: held };
+}
+
+/** A strict band schema for a figure that is bad when high (`clear` at or under `raise`). */
+export const highBand = (least: number, most: number) =>
+  z.strictObject({ raise: limit(least, most), clear: limit(least, most) }).check(z.refine((band) => band.clear <= band.raise, "clear must not be above raise"));
+
+/** A strict band schema for a figure that is bad when low (`clear` at or over `raise`). */
+export const lowBand = (least: number, most: number) =>
+  z.strictObject({ raise: limit(least, most), clear: limit(least, most) }).check(z.refine((band) => band.clear >= band.raise, "clear must not be below raise"));
+
+const limit = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most));
+
+/** The worst of several conditions of one subject; the first of equals decides. Readings are merged. */
+export function worstOf(subject: string, conditions: readonly [Omit<Judged, "state" | "subject">, ...Omit<Judged, "state" | "subject">[]]): Judged {
+  const [first, ...others] = conditions;
+  const decides = others.reduce((top, next) => (rank(next.grade) > rank(top.grade) || (rank(next.grade) === rank(top.grade) && rank(next.holds) > rank(top.holds)) ? next : top), first);
+  const holds = conditions.reduce<Grade>((top, { holds: held }) => (rank(held) > rank(top) ? held : top), "ok");
+  return { ...decides, state: "judged", subject, holds, readings: Object.assign({}, ...conditions.map(({ readings }) => readings)) };
+}

@@ -1,0 +1,68 @@
+import type { Failure } from "../protocol/failure.ts";
+
+/** A message to the broker. `expiryS` is MQTT 5 message expiry; content type is always JSON. */
+export interface Outgoing {
+  topic: string;
+  payload: string;
+  qos: 0 | 1;
+  retain?: boolean;
+  expiryS?: number;
+}
+
+/** A message from the broker; `retained` is set when it was kept from before our subscription, not said just now. */
+export interface Incoming {
+  topic: string;
+  payload: Uint8Array;
+  retained: boolean;
+}
+
+/** One broker of the list. With `tls` the link is MQTTS, the peer always verified; files are read at each connection, so renewed certificates count. */
+export interface Broker {
+  host: string;
+  port: number;
+  tls?: { caFile: string; certFile?: string; keyFile?: string; servername?: string };
+}
+
+export interface LinkOptions {
+  /** Tried in order, then from the first again, with a growing, jittered pause after each failure. */
+  brokers: readonly [Broker, ...Broker[]];
+  clientId: string;
+  username?: string;
+  /** Read at each connection; must be 0600. */
+  passwordFile?: string;
+  subscriptions: readonly string[];
+  keepaliveS: number;
+  /** MQTT 5 session expiry, seconds; at least the will delay. */
+  sessionExpiryS: number;
+  /** Messages the broker may have under way to us: back-pressure. */
+  receiveMaximum: number;
+  /** The will of connection number `link` (from 1), published by the broker `delayS` after we vanish. */
+  will(link: number): Outgoing & { delayS: number };
+  /** Pause after the first failed try, and the longest one, milliseconds. */
+  backoff?: { firstMs: number; mostMs: number };
+}
+
+/** What the link tells its owner. All are called in order; none may throw. */
+export interface LinkEvents {
+  /** Connected and subscribed: connection number `link` of this process. */
+  up(link: number): void;
+  /** The connection ended or could not be made; said once per change of reason, not per try. */
+  down(failure: Failure): void;
+  /** A message. The link takes no further one before the promise settles: back-pressure to the broker. */
+  message(message: Incoming): void | Promise<void>;
+}
+
+/** The way to the broker: connects, reconnects for ever, publishes; keeps nothing (the outbox does). */
+export interface BrokerLink extends AsyncDisposable {
+  readonly up: boolean;
+  /**
+   * QoS 1: resolves when the broker has taken it (PUBACK); QoS 0: when written.
+   * Rejects with Failure LINK_DOWN (not connected, or the connection ended first), LINK_DENIED (reason 135) or
+   * LINK_UNHEARD (reason 16). Never retries by itself.
+   */
+  publish(message: Outgoing): Promise<void>;
+  /** Says goodbye without the will being published (publish the last words before). Also what disposal does. */
+  close(): Promise<void>;
+}
+
+export type OpenLink = (options: LinkOptions, events: LinkEvents) => BrokerLink;

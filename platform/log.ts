@@ -1,0 +1,18 @@
+import { pino } from "pino";
+
+/** A structured log: facts first (never named `level`, `time` or `msg`), then a sentence. Once per change, not per attempt. */
+export interface Logger {
+  debug(facts: LogFacts, text: string): void;
+  info(facts: LogFacts, text: string): void;
+  warn(facts: LogFacts, text: string): void;
+  error(facts: LogFacts, text: string): void;
+  child(bindings: Record<string, string | number>): Logger;
+}
+export type LogFacts = { event: string } & Record<string, unknown>;
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A pino log to standard output, written at once: what was logged before a crash is there after it. */
+export function openLog(level: LogLevel, part: string): Logger {
+  return pino({ level, base: { part }, formatters: { level: (label) => ({ level: label }) } }, pino.destination({ dest: 1, sync: true }));
+}

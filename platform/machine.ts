@@ -1,0 +1,148 @@
+import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statfsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { Failure } from "../protocol/failure.ts";
+
+/** Room of one file system, in bytes and inodes. `freeBytes` is what an ordinary user may still use. */
+export interface Space {
+  totalBytes: number;
+  freeBytes: number;
+  /** Blocks that only root may use are not in `freeBytes` but in here. */
+  unusedBytes: number;
+  totalInodes: number;
+  freeInodes: number;
+}
+
+/** A file that is read again and again: opened once, read in place. */
+export interface Source {
+  /** The whole text, or undefined when the file (or the process behind it) is gone. Throws MACHINE_READ. */
+  read(): string | undefined;
+  close(): void;
+}
+
+/** The Linux machine under us: /proc, /sys, /etc and the file systems. Reads are synchronous: the kernel answers them from memory. */
+export interface Machine {
+  /** Where `path` of the machine lies for us: tests run on a captured tree. */
+  at(path: string): string;
+  /** Text of a small file (up to 1 MiB), undefined when it is not there. Throws MACHINE_READ. */
+  read(path: string): string | undefined;
+  source(path: string): Source;
+  /** Names in a folder, [] when it is not there. Throws MACHINE_READ. */
+  list(path: string): readonly string[];
+  /** Target of a symbolic link, undefined when there is none. */
+  link(path: string): string | undefined;
+  /** Room of the file system mounted at `path`; only for local file systems, which cannot hang. Throws MACHINE_READ. */
+  space(path: string): Space;
+  /** The same for a mount that may hang for ever: costs a pool thread until the kernel answers, so never ask twice at once. */
+  remoteSpace(path: string): Promise<Space>;
+  /** Whether a write would be let through: `readonly` is the file system's word, `denied` the permissions'. */
+  writable(path: string): "yes" | "readonly" | "denied";
+}
+
+const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR", "ENODEV", "ENXIO"]);
+const errno = (cause: unknown): string => (cause instanceof Error && "code" in cause ? String(cause.code) : "");
+
+function unreadable(path: string, cause: unknown): Failure {
+  return new Failure("MACHINE_READ", `cannot read ${path}: ${errno(cause) || String(cause)}`, { facts: { path, errno: errno(cause) }, cause });
+}
+
+/** Runs `work`; what is simply not there becomes `absent`, everything else MACHINE_READ. */
+function orAbsent<T>(path: string, absent: T, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (GONE.has(errno(cause))) return absent;
+    throw unreadable(path, cause);
+  }
+}
+
+const MOST_BYTES = 1 << 20;
+let shared = Buffer.allocUnsafeSlow(16_384); // one buffer for all reads: a fresh one each time grew the heap by 50 MB (docs/performance.md)
+
+function readAll(fd: number): string {
+  let length = 0;
+  for (;;) {
+    const got = readSync(fd, shared, length, shared.length - length, length);
+    length += got;
+    if (got === 0 || length >= MOST_BYTES) return shared.utf8Slice(0, length);
+    if (length === shared.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(shared.length * 4, MOST_BYTES));
+      shared.copy(larger);
+      shared = larger;
+    }
+  }
+}
+
+type Statfs = Awaited<ReturnType<typeof statfs>>;
+const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: Statfs): Space => ({
+  totalBytes: blocks * bsize,
+  freeBytes: bavail * bsize,
+  unusedBytes: bfree * bsize,
+  totalInodes: files,
+  freeInodes: ffree,
+});
+
+/** The machine whose root folder is `root`: `/` on a device, a captured tree in a test. */
+export function machineAt(root = "/"): Machine {
+  const at = (path: string): string => (root === "/" ? path : root + path);
+  return {
+    at,
+    read: (path) =>
+      orAbsent(path, undefined, () => {
+        const fd = openSync(at(path), "r");
+        try {
+          return readAll(fd);
+        } finally {
+          closeSync(fd);
+        }
+      }),
+    source: (path) => keptOpen(path, at(path)),
+    list: (path) => orAbsent<readonly string[]>(path, [], () => readdirSync(at(path))),
+    link: (path) => orAbsent(path, undefined, () => readlinkSync(at(path))),
+    space(path) {
+      try {
+        return toSpace(statfsSync(at(path)));
+      } catch (cause) {
+        throw unreadable(path, cause);
+      }
+    },
+    async remoteSpace(path) {
+      try {
+        return toSpace(await statfs(at(path)));
+      } catch (cause) {
+        throw unreadable(path, cause);
+      }
+    },
+    writable(path) {
+      try {
+        accessSync(at(path), constants.W_OK);
+        return "yes";
+      } catch (cause) {
+        if (errno(cause) === "EROFS") return "readonly";
+        if (errno(cause) === "EACCES" || errno(cause) === "EPERM") return "denied";
+        throw unreadable(path, cause);
+      }
+    },
+  };
+}
+
+function keptOpen(path: string, place: string): Source {
+  let fd: number | undefined;
+  const close = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
+  return {
+    read: () => {
+      try {
+        return orAbsent(path, undefined, () => {
+          fd ??= openSync(place, "r");
+          return readAll(fd);
+        });
+      } catch (failure) {
+        close(); // a stale descriptor must not outlive its fault
+        throw failure;
+      }
+    },
+    close,
+  };
+}

@@ -1,0 +1,36 @@
+/** Every way we fail on purpose. The key is the code in logs, reports and docs/errors.md. */
+export const FAILURES = {
+  CONFIG_UNREADABLE: { retry: false, help: "Check that the file exists, may be read by this user and is UTF-8 JSON." },
+  CONFIG_INVALID: { retry: false, help: "Correct the value at the path named; `--print-defaults` shows a valid file." },
+  ARGUMENT_INVALID: { retry: false, help: "See --help for the words this command takes." },
+  MESSAGE_TOPIC: { retry: false, help: "The topic is not one of docs/topics.md: check the sender's version and the broker's ACL." },
+  MESSAGE_TOO_LARGE: { retry: false, help: "The payload is over the limit for its topic: the sender is faulty or hostile." },
+  MESSAGE_INVALID: { retry: false, help: "The payload does not fit the schema of its topic (docs/schemas)." },
+  LINK_DOWN: { retry: true, help: "No broker of the list answers: check the line, the address and the broker's log." },
+  LINK_REFUSED: { retry: true, help: "The broker refused the connection: check certificate, user name and client id." },
+  LINK_DENIED: { retry: false, help: "The broker's ACL forbids this topic to this device: a configuration fault on the broker." },
+  LINK_UNHEARD: { retry: true, help: "Nobody is subscribed: the aggregator is away. The record stays in the outbox." },
+  MACHINE_READ: { retry: true, help: "The system file could not be read: the check is unknown until it can." },
+  CHECK_DEADLINE: { retry: true, help: "The check did not answer in time: a device or a mount hangs." },
+  JOURNAL_UNWRITABLE: { retry: true, help: "The state folder is full or read-only: alarms are kept in memory until it can be written." },
+  STORE_BUSY: { retry: true, help: "The ticket store is locked or full: free space on its disk; messages wait at the broker." },
+  STORE_SCHEMA: { retry: false, help: "The store was made by a newer version: start that version, or restore a backup." },
+  PORT_TAKEN: { retry: false, help: "Another program listens on this port: stop it, or choose another port (see --help)." },
+  API_UNAUTHORIZED: { retry: false, help: "Send `Authorization: Bearer <token>` with a token the aggregator's config lists." },
+  API_UNREACHABLE: { retry: true, help: "The aggregator's HTTP API does not answer: check the URL and that it runs." },
+  API_NOT_FOUND: { retry: false, help: "No such device, alarm or ticket: list them to see the names." },
+  API_INVALID: { retry: false, help: "A parameter is not what /api/v1/openapi.json allows." },
+} as const satisfies Record<string, { retry: boolean; help: string }>;
+export type FailureCode = keyof typeof FAILURES;
+
+/** An expected failure: `code` is stable and documented, `facts` name the path, the value and what was allowed. */
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly facts: Readonly<Record<string, string | number>>;
+  constructor(code: FailureCode, message: string, more: { facts?: Failure["facts"]; cause?: unknown } = {}) {
+    super(`${message} (${code})`, { cause: more.cause });
+    this.name = "Failure";
+    this.code = code;
+    this.facts = more.facts ?? {};
+  }
+}
