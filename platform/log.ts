@@ -14,5 +14,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A pino log to standard output, written at once: what was logged before a crash is there after it. */
 export function openLog(level: LogLevel, part: string): Logger {
-  return pino({ level, base: { part }, formatters: { level: (label) => ({ level: label }) } }, pino.destination({ dest: 1, sync: true }));
+  return pino(
+    { level, base: { part }, formatters: { level: (label) => ({ level: label }) } },
+    pino.destination({ dest: 1, sync: true }),
+  );
 }

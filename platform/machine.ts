@@ -1,3 +1,4 @@
+import type { StatsFs } from "node:fs";
 import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statfsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Failure } from "../protocol/failure.ts";
@@ -42,7 +43,10 @@ const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR", "ENODEV", "ENXIO"]);
 const errno = (cause: unknown): string => (cause instanceof Error && "code" in cause ? String(cause.code) : "");
 
 function unreadable(path: string, cause: unknown): Failure {
-  return new Failure("MACHINE_READ", `cannot read ${path}: ${errno(cause) || String(cause)}`, { facts: { path, errno: errno(cause) }, cause });
+  return new Failure("MACHINE_READ", `cannot read ${path}: ${errno(cause) || String(cause)}`, {
+    facts: { path, errno: errno(cause) },
+    cause,
+  });
 }
 
 /** Runs `work`; what is simply not there becomes `absent`, everything else MACHINE_READ. */
@@ -63,7 +67,7 @@ function readAll(fd: number): string {
   for (;;) {
     const got = readSync(fd, shared, length, shared.length - length, length);
     length += got;
-    if (got === 0 || length >= MOST_BYTES) return shared.utf8Slice(0, length);
+    if (got === 0 || length >= MOST_BYTES) return shared.toString("utf8", 0, length);
     if (length === shared.length) {
       const larger = Buffer.allocUnsafeSlow(Math.min(shared.length * 4, MOST_BYTES));
       shared.copy(larger);
@@ -72,8 +76,7 @@ function readAll(fd: number): string {
   }
 }
 
-type Statfs = Awaited<ReturnType<typeof statfs>>;
-const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: Statfs): Space => ({
+const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: StatsFs): Space => ({
   totalBytes: blocks * bsize,
   freeBytes: bavail * bsize,
   unusedBytes: bfree * bsize,

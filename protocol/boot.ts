@@ -9,7 +9,8 @@ function encode(value: bigint, length: number): string {
   return text;
 }
 
-const timeOf = (boot: string): number => [...boot.slice(0, 10)].reduce((sum, char) => sum * 32 + ALPHABET.indexOf(char), 0);
+const timeOf = (boot: string): number =>
+  [...boot.slice(0, 10)].reduce((sum, char) => sum * 32 + ALPHABET.indexOf(char), 0);
 
 /**
  * Name of a new agent start, always later in text order than `last`, even when the clock says 1970 or ran back.
@@ -29,4 +30,5 @@ export interface Place {
 }
 
 /** Below 0 when `a` came before `b`, 0 when they are the same record, above 0 after. Never decided by arrival. */
-export const comparePlaces = (a: Place, b: Place): number => (a.boot < b.boot ? -1 : a.boot > b.boot ? 1 : a.seq - b.seq);
+export const comparePlaces = (a: Place, b: Place): number =>
+  a.boot < b.boot ? -1 : a.boot > b.boot ? 1 : a.seq - b.seq;

@@ -4,7 +4,19 @@ import { TICKET_PATTERN } from "./topics.ts";
 /** Ticket types (工单类型). Machines open 故障 and 隐患 only. */
 export const TICKET_TYPES = ["故障", "隐患", "咨询", "缺陷", "投诉", "安全", "巡检", "变更"] as const;
 /** States of a ticket in their order (design: tickets §1), then the side states. */
-export const TICKET_STATES = ["新建", "已受理", "处理中", "已恢复", "已解决", "待确认", "已关闭", "挂起", "合并", "误报", "重新打开"] as const;
+export const TICKET_STATES = [
+  "新建",
+  "已受理",
+  "处理中",
+  "已恢复",
+  "已解决",
+  "待确认",
+  "已关闭",
+  "挂起",
+  "合并",
+  "误报",
+  "重新打开",
+] as const;
 export type TicketState = (typeof TICKET_STATES)[number];
 
 const ms = z.int();

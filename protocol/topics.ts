@@ -43,7 +43,11 @@ export const topics = {
 /** What the aggregator subscribes to: everything devices say, and nothing it says itself. */
 export const FROM_DEVICES = ["state", "info", "tele/+", "alm/+", "evt/+"].map((branch) => `${ROOT}/d/+/${branch}`);
 /** What one device subscribes to. */
-export const toDevice = (device: string): string[] => [topics.ack(device), topics.command(device, "+"), topics.aggregator("+")];
+export const toDevice = (device: string): string[] => [
+  topics.ack(device),
+  topics.command(device, "+"),
+  topics.aggregator("+"),
+];
 
 export type DeviceTopic =
   | { kind: "state" | "info"; device: string }
@@ -69,7 +73,8 @@ export type ToDeviceTopic = { kind: "ack" } | { kind: "command"; name: string } 
 export function readToDeviceTopic(device: string, topic: string): ToDeviceTopic {
   if (topic === topics.ack(device)) return { kind: "ack" };
   const [name] = topic.startsWith(topics.command(device, "")) ? topic.split("/").slice(-1) : [];
-  if (name !== undefined && topic === topics.command(device, name) && ID_PATTERN.test(name)) return { kind: "command", name };
+  if (name !== undefined && topic === topics.command(device, name) && ID_PATTERN.test(name))
+    return { kind: "command", name };
   const node = topic.split("/")[3] ?? "";
   if (topic === topics.aggregator(node) && ID_PATTERN.test(node)) return { kind: "aggregator", node };
   throw new Failure("MESSAGE_TOPIC", "not a topic for this device", { facts: { topic: topic.slice(0, 200) } });

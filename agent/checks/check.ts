@@ -82,9 +82,17 @@ export interface CheckConfig {
 const ms = (fallback: number, most = 86_400_000) => z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback);
 
 /** The config fields every check shares, with this check's defaults; spread into its own `z.strictObject`. */
-export const commonConfig = (defaults: { every: "fast" | "slow"; holdOnMs: number; holdOffMs: number; deadlineMs?: number }) => ({
+export const commonConfig = (defaults: {
+  every: "fast" | "slow";
+  holdOnMs: number;
+  holdOffMs: number;
+  deadlineMs?: number;
+}) => ({
   enabled: z._default(z.boolean(), true),
-  every: z._default(z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: z.string().check(z.minLength(9), z.maxLength(100)) })]), defaults.every),
+  every: z._default(
+    z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: z.string().check(z.minLength(9), z.maxLength(100)) })]),
+    defaults.every,
+  ),
   holdOnMs: ms(defaults.holdOnMs),
   holdOffMs: ms(defaults.holdOffMs),
   deadlineMs: ms(defaults.deadlineMs ?? 5_000, 600_000),
@@ -99,15 +107,27 @@ export type Bands = Partial<Record<Severity, Band | undefined>>;
 
 /** Grades a figure that is bad when high. Returns the raise-side and the clear-side answer. */
 export function gradeHigh(value: number, bands: Bands): Pick<Judged, "grade" | "holds"> {
-  return gradeBy(bands, (band) => value >= band.raise, (band) => value > band.clear);
+  return gradeBy(
+    bands,
+    (band) => value >= band.raise,
+    (band) => value > band.clear,
+  );
 }
 
 /** Grades a figure that is bad when low. */
 export function gradeLow(value: number, bands: Bands): Pick<Judged, "grade" | "holds"> {
-  return gradeBy(bands, (band) => value <= band.raise, (band) => value < band.clear);
+  return gradeBy(
+    bands,
+    (band) => value <= band.raise,
+    (band) => value < band.clear,
+  );
 }
 
-function gradeBy(bands: Bands, raises: (band: Band) => boolean, holds: (band: Band) => boolean): Pick<Judged, "grade" | "holds"> {
+function gradeBy(
+  bands: Bands,
+  raises: (band: Band) => boolean,
+  holds: (band: Band) => boolean,
+): Pick<Judged, "grade" | "holds"> {
   const worst = (test: (band: Band) => boolean): Grade =>
     (Object.entries(bands) as [Severity, Band | undefined][]).reduce<Grade>(
       (top, [severity, band]) => (band !== undefined && test(band) && rank(severity) > rank(top) ? severity : top),
@@ -120,18 +140,37 @@ function gradeBy(bands: Bands, raises: (band: Band) => boolean, holds: (band: Ba
 
 /** A strict band schema for a figure that is bad when high (`clear` at or under `raise`). */
 export const highBand = (least: number, most: number) =>
-  z.strictObject({ raise: limit(least, most), clear: limit(least, most) }).check(z.refine((band) => band.clear <= band.raise, "clear must not be above raise"));
+  z
+    .strictObject({ raise: limit(least, most), clear: limit(least, most) })
+    .check(z.refine((band) => band.clear <= band.raise, "clear must not be above raise"));
 
 /** A strict band schema for a figure that is bad when low (`clear` at or over `raise`). */
 export const lowBand = (least: number, most: number) =>
-  z.strictObject({ raise: limit(least, most), clear: limit(least, most) }).check(z.refine((band) => band.clear >= band.raise, "clear must not be below raise"));
+  z
+    .strictObject({ raise: limit(least, most), clear: limit(least, most) })
+    .check(z.refine((band) => band.clear >= band.raise, "clear must not be below raise"));
 
 const limit = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most));
 
 /** The worst of several conditions of one subject; the first of equals decides. Readings are merged. */
-export function worstOf(subject: string, conditions: readonly [Omit<Judged, "state" | "subject">, ...Omit<Judged, "state" | "subject">[]]): Judged {
+export function worstOf(
+  subject: string,
+  conditions: readonly [Omit<Judged, "state" | "subject">, ...Omit<Judged, "state" | "subject">[]],
+): Judged {
   const [first, ...others] = conditions;
-  const decides = others.reduce((top, next) => (rank(next.grade) > rank(top.grade) || (rank(next.grade) === rank(top.grade) && rank(next.holds) > rank(top.holds)) ? next : top), first);
+  const decides = others.reduce(
+    (top, next) =>
+      rank(next.grade) > rank(top.grade) || (rank(next.grade) === rank(top.grade) && rank(next.holds) > rank(top.holds))
+        ? next
+        : top,
+    first,
+  );
   const holds = conditions.reduce<Grade>((top, { holds: held }) => (rank(held) > rank(top) ? held : top), "ok");
-  return { ...decides, state: "judged", subject, holds, readings: Object.assign({}, ...conditions.map(({ readings }) => readings)) };
+  return {
+    ...decides,
+    state: "judged",
+    subject,
+    holds,
+    readings: Object.assign({}, ...conditions.map(({ readings }) => readings)),
+  };
 }

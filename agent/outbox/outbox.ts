@@ -1,13 +1,6 @@
-import type { AlarmChange, DeviceEvent, Telemetry } from "../../protocol/from-device.ts";
 import type { Place } from "../../protocol/boot.ts";
-
-/** Something to tell that has not got its place yet. */
-export type Draft =
-  | { kind: "alarm"; code: string; body: Omit<AlarmChange, "boot" | "seq" | "ts"> }
-  | { kind: "event"; code: string; body: Omit<DeviceEvent, "boot" | "seq" | "ts"> };
-
-/** A record of the journal: an alarm change or a moment with its place in the device's history. */
-export type Kept = { kind: "alarm"; code: string; body: AlarmChange } | { kind: "event"; code: string; body: DeviceEvent };
+import type { Telemetry } from "../../protocol/from-device.ts";
+import type { Draft, Kept, KeptAlarm } from "../../protocol/record.ts";
 
 /** Telemetry written down while the broker is away: freed when published, first to go when room is short. */
 export interface KeptTelemetry {
@@ -39,7 +32,7 @@ export interface Outbox extends AsyncDisposable {
   /** The last sequence number given, over all boots; 0 when none. */
   readonly seq: number;
   /** Last change of every code, by seq: the active ones, and those once active (the newest 256 of them). */
-  latest(): readonly Extract<Kept, { kind: "alarm" }>[];
+  latest(): readonly KeptAlarm[];
   /** Records not freed yet, by seq. */
   pending(): readonly Kept[];
   /** Gives each draft the next number and the device's time; resolves when they are on flash (or known not to be durable). */
