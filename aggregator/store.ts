@@ -21,6 +21,8 @@ export interface DeviceRow {
   skewMs?: number;
   /** Everything at or before this place is committed and acknowledged; absent until a first birth closed a snapshot. */
   acked?: { boot: string; seq: number };
+  /** The device lost its state once: records of this boot or earlier are of a life that is over. */
+  floorBoot?: string;
   /** Records the device says it had to drop. */
   dropped: number;
   info?: DeviceInfo;
@@ -51,6 +53,8 @@ export interface AlarmRow {
   opensAt?: number;
   /** Ticket it belongs to. */
   ticket?: string;
+  /** `since` of the fault last given to a ticket: a raise that comes late is not counted twice. */
+  countedSince?: number;
 }
 
 /** One entry of a ticket's timeline, append-only and chained: `hash` = SHA-256(prevHash + canonical entry). */
@@ -78,7 +82,7 @@ export interface AlarmFilter {
 export interface TicketFilter {
   device?: string;
   state?: string;
-  /** Neither 已解决 nor 已关闭. */
+  /** Not in one of CLOSED_STATES (已解决, 已关闭, 合并, 误报). */
   open?: boolean;
 }
 /** Rows after `after` (the last key of the page before), at most `limit`. */
@@ -105,4 +109,80 @@ export interface StoreCounts {
   alarmsActive: Record<Severity, number>;
   /** Open tickets by contract level; `preventive` are the 隐患. */
   ticketsOpen: Record<"1" | "2" | "3" | "preventive", number>;
+}
+
+/** A record's place in the inbox: what makes a repeat known (rule R1). */
+export interface InboxEntry {
+  device: string;
+  boot: string;
+  seq: number;
+  receivedAt: number;
+  /** `alm/disk.var`, `evt/agent.start`. */
+  branch: string;
+  /** The JSON as it came. */
+  payload: string;
+}
+
+/**
+ * One transaction: everything asked of it happens, or nothing does. Reads see what was written before in it.
+ * Only valid inside the `work` it was given to. Every method may throw Failure STORE_BUSY or STORE_CORRUPT.
+ */
+export interface Tx {
+  /** Writes the entry unless (device, boot, seq) is there already; false = a repeat. */
+  claim(entry: InboxEntry): Promise<boolean>;
+  /** Claimed places of a device with a number above `seq` and a boot after `boot`, by number; at most `limit`. */
+  claimedAfter(device: string, seq: number, boot: string, limit: number): Promise<readonly { boot: string; seq: number }[]>;
+  /** Forgets claims of a device with a number at or below `seq`. */
+  forgetClaims(device: string, seq: number): Promise<void>;
+  /** Forgets claims received before `before` that are at or below their device's acked place; at most `limit`. Says how many. */
+  forgetOldClaims(before: number, limit: number): Promise<number>;
+
+  device(id: string): Promise<DeviceRow | undefined>;
+  /** Writes everything but `info`. */
+  saveDevice(row: DeviceRow): Promise<void>;
+  saveInfo(device: string, info: DeviceInfo): Promise<void>;
+  /** A sign of life. May reach the disk up to ten seconds later than it is readable: a crash may forget it. */
+  seen(device: string, at: number, skewMs?: number): Promise<void>;
+  deviceCount(): Promise<number>;
+
+  alarm(device: string, code: string): Promise<AlarmRow | undefined>;
+  saveAlarm(row: AlarmRow): Promise<void>;
+  /** Active alarms of a device, by code. */
+  activeAlarms(device: string): Promise<readonly AlarmRow[]>;
+  /** Active alarms that belong to a ticket. */
+  activeAlarmsOf(ticket: string): Promise<readonly AlarmRow[]>;
+  alarmCount(device: string): Promise<number>;
+  /** Deletes the longest-cleared alarms of a device, at most `count`, none that is active. Says how many went. */
+  forgetCleared(device: string, count: number): Promise<number>;
+  /** Active alarms whose hold-on ended at `now`, oldest first; one due after `latest` waits for a clock that was set back and counts as due. */
+  dueAlarms(now: number, latest: number, limit: number): Promise<readonly AlarmRow[]>;
+
+  /** The newest ticket of a dedup key, open or not. */
+  lastTicketFor(dedupKey: string): Promise<TicketRow | undefined>;
+  ticket(no: string): Promise<TicketRow | undefined>;
+  /** The next free number of a local day (`20261122`): 1, 2, … */
+  nextTicketNumber(day: string): Promise<number>;
+  /** The newest event of a ticket, of one kind where asked. */
+  lastEvent(ticket: string, kind?: TicketEvent["kind"]): Promise<TicketEvent | undefined>;
+  /** Appends to a timeline and stores its fold; both or none. Fails where a dedup key would get a second open ticket. */
+  appendEvents(events: readonly TicketEvent[], fold: TicketRow): Promise<void>;
+  /** Tickets 已恢复 since `before` or longer, without those of level 1 (a person closes them). */
+  observedTickets(before: number, limit: number): Promise<readonly TicketRow[]>;
+
+  /** Latest figures of (device, code), as JSON; false when the device would get more than `maxCodes` codes. */
+  saveTelemetry(device: string, code: string, figures: string, receivedAt: number, maxCodes: number): Promise<boolean>;
+}
+
+/** The ticket store. A PostgreSQL adapter may stand beside the embedded one; both pass test/contract/store.ts. */
+export interface Store extends AsyncDisposable {
+  readonly reading: Reading;
+  /**
+   * Runs `work` alone and commits what it wrote, durably, before it resolves; when `work` throws nothing of it remains.
+   * Throws what `work` threw; Failure STORE_BUSY when the disk is full, locked or failing (try again), STORE_CORRUPT when the file is damaged.
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Tickets whose retained topic holds something, by opening; `after` is a ticket number. */
+  shownTickets(page: Page): Promise<readonly TicketRow[]>;
+  /** Notes that these tickets' topics were emptied. */
+  hideTickets(nos: readonly string[]): Promise<void>;
 }

@@ -44,11 +44,15 @@ export interface LinkOptions {
 
 /** What the link tells its owner. All are called in order; none may throw. */
 export interface LinkEvents {
-  /** Connected and subscribed: connection number `link` of this process. */
+  /** Connected and subscribed: connection number `link` of this process; grows with each try, so numbers may be missing. */
   up(link: number): void;
   /** The connection ended or could not be made; said once per change of reason, not per try. */
   down(failure: Failure): void;
-  /** A message. The link takes no further one before the promise settles: back-pressure to the broker. */
+  /**
+   * A message. No further one is given before the promise settles, also not by the next connection: back-pressure to
+   * the broker, since the PUBACK of a QoS 1 message leaves only then. QoS 0 messages that pile up beyond 4 MiB are
+   * dropped. The handler may publish and wait for it; a promise that rejects counts as taken and is logged.
+   */
   message(message: Incoming): void | Promise<void>;
 }
 
@@ -58,7 +62,8 @@ export interface BrokerLink extends AsyncDisposable {
   /**
    * QoS 1: resolves when the broker has taken it (PUBACK); QoS 0: when written.
    * Rejects with Failure LINK_DOWN (not connected, or the connection ended first), LINK_DENIED (reason 135) or
-   * LINK_UNHEARD (reason 16). Never retries by itself.
+   * LINK_UNHEARD (reason 16, also for a retained message, which then is kept nevertheless); LINK_REFUSED for a reason
+   * that may pass (quota), MESSAGE_TOO_LARGE beyond the broker's packet size. Never retries by itself.
    */
   publish(message: Outgoing): Promise<void>;
   /** Says goodbye without the will being published (publish the last words before). Also what disposal does. */

@@ -100,7 +100,15 @@ export function machineAt(root = "/"): Machine {
       }),
     source: (path) => keptOpen(path, at(path)),
     list: (path) => orAbsent<readonly string[]>(path, [], () => readdirSync(at(path))),
-    link: (path) => orAbsent(path, undefined, () => readlinkSync(at(path))),
+    link: (path) =>
+      orAbsent(path, undefined, () => {
+        try {
+          return readlinkSync(at(path));
+        } catch (cause) {
+          if (errno(cause) === "EINVAL") return undefined; // there, but no link
+          throw cause;
+        }
+      }),
     space(path) {
       try {
         return toSpace(statfsSync(at(path)));

@@ -12,8 +12,20 @@ export const FAILURES = {
     help: "The payload is over the limit for its topic: the sender is faulty or hostile.",
   },
   MESSAGE_INVALID: { retry: false, help: "The payload does not fit the schema of its topic (docs/schemas)." },
+  MESSAGE_REFUSED: {
+    retry: false,
+    help: "The message fits its schema but the store could not take it: a bug, please report the logged facts.",
+  },
+  DEVICE_LIMIT: {
+    retry: false,
+    help: "More devices, alarm codes or telemetry codes than `limits` in the aggregator's config allows.",
+  },
   LINK_DOWN: { retry: true, help: "No broker of the list answers: check the line, the address and the broker's log." },
   LINK_REFUSED: { retry: true, help: "The broker refused the connection: check certificate, user name and client id." },
+  LINK_FILES: {
+    retry: true,
+    help: "A certificate, key or password file of the link cannot be used: it must exist, be readable by this user, and a password file must be 0600.",
+  },
   LINK_DENIED: {
     retry: false,
     help: "The broker's ACL forbids this topic to this device: a configuration fault on the broker.",
@@ -21,6 +33,10 @@ export const FAILURES = {
   LINK_UNHEARD: { retry: true, help: "Nobody is subscribed: the aggregator is away. The record stays in the outbox." },
   MACHINE_READ: { retry: true, help: "The system file could not be read: the check is unknown until it can." },
   CHECK_DEADLINE: { retry: true, help: "The check did not answer in time: a device or a mount hangs." },
+  RUN_MISSING: { retry: false, help: "The program is not installed, or this user may not execute it." },
+  RUN_DEADLINE: { retry: true, help: "The program did not end in time: it was ended with all its children." },
+  RUN_OUTPUT: { retry: false, help: "The program printed more than it may: it was ended." },
+  RUN_FAILED: { retry: true, help: "The program ended with an error: its exit code and last words are in the facts." },
   JOURNAL_UNWRITABLE: {
     retry: true,
     help: "The state folder is full or read-only: alarms are kept in memory until it can be written.",
@@ -28,6 +44,10 @@ export const FAILURES = {
   STORE_BUSY: {
     retry: true,
     help: "The ticket store is locked or full: free space on its disk; messages wait at the broker.",
+  },
+  STORE_CORRUPT: {
+    retry: false,
+    help: "The ticket store's file is damaged: stop the aggregator, keep the file, restore a backup.",
   },
   STORE_SCHEMA: {
     retry: false,
@@ -37,6 +57,7 @@ export const FAILURES = {
     retry: false,
     help: "Another program listens on this port: stop it, or choose another port (see --help).",
   },
+  DEMO_PART_ENDED: { retry: false, help: "Read the log named: a program of the demonstration could not start." },
   API_UNAUTHORIZED: {
     retry: false,
     help: "Send `Authorization: Bearer <token>` with a token the aggregator's config lists.",
@@ -44,6 +65,17 @@ export const FAILURES = {
   API_UNREACHABLE: { retry: true, help: "The aggregator's HTTP API does not answer: check the URL and that it runs." },
   API_NOT_FOUND: { retry: false, help: "No such device, alarm or ticket: list them to see the names." },
   API_INVALID: { retry: false, help: "A parameter is not what /api/v1/openapi.json allows." },
+  API_METHOD: { retry: false, help: "This API is only read: send GET or HEAD, without a body." },
+  API_MALFORMED: { retry: false, help: "These bytes are not an HTTP/1.1 request this server takes." },
+  API_TOO_LARGE: {
+    retry: false,
+    help: "Address, headers or body are over the limit: shorten the query, send no body.",
+  },
+  API_TOO_SLOW: { retry: true, help: "The request did not arrive in time: send it in one piece." },
+  API_LIMITED: { retry: true, help: "Too many wrong tokens from this address: wait as Retry-After says." },
+  API_BUSY: { retry: true, help: "As many watchers as allowed are connected: end one, or try later." },
+  API_FAULT: { retry: true, help: "The aggregator failed on this request: see its log for the cause." },
+  TOKENS_UNSAFE: { retry: false, help: "The file of tokens must be its owner's alone: chmod 600." },
 } as const satisfies Record<string, { retry: boolean; help: string }>;
 export type FailureCode = keyof typeof FAILURES;
 

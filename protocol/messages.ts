@@ -15,6 +15,7 @@ export interface MessageKind {
   /** Seconds after which the broker may forget it. */
   expiryS?: number;
   says: string;
+  saysZh: string;
 }
 
 /** Every message of the system: the source of docs/schemas, docs/asyncapi.json and docs/topics.md. */
@@ -27,6 +28,7 @@ export const MESSAGES = {
     qos: 1,
     retained: true,
     says: "birth, will and shutdown of an agent",
+    saysZh: "设备代理的上线、遗嘱与停机",
   },
   DeviceInfo: {
     topic: `${ROOT}/d/{device}/info`,
@@ -36,6 +38,7 @@ export const MESSAGES = {
     qos: 1,
     retained: true,
     says: "inventory of a device",
+    saysZh: "设备资产清单",
   },
   Telemetry: {
     topic: `${ROOT}/d/{device}/tele/{code}`,
@@ -45,6 +48,7 @@ export const MESSAGES = {
     qos: 0,
     retained: false,
     says: "figures of one check and subject",
+    saysZh: "某项检查某个对象的读数",
   },
   AlarmChange: {
     topic: `${ROOT}/d/{device}/alm/{code}`,
@@ -54,6 +58,7 @@ export const MESSAGES = {
     qos: 1,
     retained: true,
     says: "an alarm raised, changed or cleared; retained: the device's truth",
+    saysZh: "告警的产生、变化与清除；保留消息即设备的事实",
   },
   DeviceEvent: {
     topic: `${ROOT}/d/{device}/evt/{code}`,
@@ -64,6 +69,7 @@ export const MESSAGES = {
     retained: false,
     expiryS: 604800,
     says: "a moment: an agent start, a clock jump",
+    saysZh: "瞬时事件：代理启动、时钟跳变",
   },
   Ack: {
     topic: `${ROOT}/d/{device}/ack`,
@@ -73,6 +79,7 @@ export const MESSAGES = {
     qos: 1,
     retained: false,
     says: "everything up to here is committed in the ticket store",
+    saysZh: "到此为止的记录均已写入工单库",
   },
   Resync: {
     topic: `${ROOT}/d/{device}/cmd/resync`,
@@ -83,6 +90,7 @@ export const MESSAGES = {
     retained: false,
     expiryS: 60,
     says: "tell everything again",
+    saysZh: "请重新上报全部内容",
   },
   TicketSnapshot: {
     topic: `${ROOT}/t/{ticket}`,
@@ -92,6 +100,7 @@ export const MESSAGES = {
     qos: 1,
     retained: true,
     says: "a ticket as it stands",
+    saysZh: "工单当前快照",
   },
   TicketLogEntry: {
     topic: `${ROOT}/t/{ticket}/log`,
@@ -101,6 +110,7 @@ export const MESSAGES = {
     qos: 1,
     retained: false,
     says: "a new entry of a ticket's timeline",
+    saysZh: "工单时间线的新记录",
   },
   AggregatorState: {
     topic: `${ROOT}/agg/{node}/state`,
@@ -110,5 +120,6 @@ export const MESSAGES = {
     qos: 1,
     retained: true,
     says: "birth, will and shutdown of an aggregator",
+    saysZh: "汇聚端的上线、遗嘱与停机",
   },
 } as const satisfies Record<string, MessageKind>;

@@ -18,6 +18,9 @@ export const TICKET_STATES = [
   "重新打开",
 ] as const;
 export type TicketState = (typeof TICKET_STATES)[number];
+/** States in which nothing is left to do: at most one ticket of a fault is in any other. */
+export const CLOSED_STATES = ["已解决", "已关闭", "合并", "误报"] as const satisfies readonly TicketState[];
+export const isOpen = (state: TicketState): boolean => !(CLOSED_STATES as readonly TicketState[]).includes(state);
 
 const ms = z.int();
 

@@ -21,7 +21,7 @@ export function slug(subject: string): string {
 }
 
 /** FNV-1a, 32 bit, in hex: tells two long or unspeakable subjects apart; not for security. */
-function fingerprint(text: string): string {
+export function fingerprint(text: string): string {
   let hash = 0x811c9dc5;
   for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
   return hash.toString(16).padStart(8, "0");

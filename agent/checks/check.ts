@@ -37,6 +37,8 @@ export type Verdict = Judged | Unknown;
 export interface CheckPorts {
   machine: Machine;
   clock: Clock;
+  /** Where the agent keeps its own state, a path of the machine: a fault of the disk under it is critical. */
+  stateDir?: string;
 }
 
 /** A check at work: it remembers what rates and trends need between rounds. */

@@ -1,0 +1,91 @@
+import type { Draft } from "../../protocol/record.ts";
+import { rank } from "../../protocol/severity.ts";
+import { actives, type Ledger, retold } from "./ledger.ts";
+import type { AlarmBody } from "./watch.ts";
+
+/** Which alarm is the root cause of which: the explained one gets no ticket of its own. Pure. */
+
+interface Side {
+  check: string;
+  reasons: readonly string[];
+}
+interface Rule {
+  cause: Side;
+  /** Only where the cause's subject is the mount that holds the agent's state folder. */
+  onStateMount?: true;
+  explains: Side;
+}
+
+/** Causes and what follows from them; free of circles. */
+export const CAUSES: readonly Rule[] = [
+  { cause: { check: "temperature", reasons: ["hot", "critical"] }, explains: { check: "cpu", reasons: ["throttled"] } },
+  {
+    cause: { check: "memory", reasons: ["oom", "available"] },
+    explains: { check: "process", reasons: ["missing", "restarts"] },
+  },
+  {
+    cause: { check: "disk", reasons: ["space", "inodes", "readonly", "io", "stuck"] },
+    onStateMount: true,
+    explains: { check: "self", reasons: ["store"] },
+  },
+];
+
+/** What the rules must know of this device. */
+export interface Place {
+  /** The mount that holds the agent's state folder, as the disk check names it. */
+  stateMount?: string;
+}
+
+interface Active {
+  code: string;
+  body: AlarmBody;
+}
+
+const isOf = (side: Side, body: AlarmBody): boolean => body.check === side.check && side.reasons.includes(body.reason);
+
+/**
+ * Marks what one batch of drafts raised or changed with its root cause, and drafts a change for every other active
+ * alarm that gained or lost one. Give it the ledger the debounce returned with the batch.
+ */
+export function explain(
+  drafts: readonly Draft[],
+  ledger: Ledger,
+  place: Place = {},
+): { ledger: Ledger; drafts: Draft[] } {
+  const active = actives(ledger);
+  let marked = ledger;
+  const told = [...drafts];
+  for (const { code, body } of active) {
+    const cause = rootOf({ code, body }, active, place)?.code;
+    if (cause === body.explained_by) continue;
+    const { explained_by: _old, ...rest } = body;
+    const now: AlarmBody = cause === undefined ? rest : { ...rest, explained_by: cause };
+    const index = told.findLastIndex((draft) => draft.kind === "alarm" && draft.code === code);
+    const next: AlarmBody = index >= 0 ? now : { ...now, kind: "changed" };
+    if (index >= 0) told[index] = { kind: "alarm", code, body: next };
+    else told.push({ kind: "alarm", code, body: next });
+    marked = retold(marked, code, next);
+  }
+  return { ledger: marked, drafts: told };
+}
+
+/** The alarm at the beginning of the chain that leads to `child`, if any explains it. */
+function rootOf(child: Active, active: readonly Active[], place: Place): Active | undefined {
+  const causes = active.filter((other) => other.code !== child.code && explains(other.body, child.body, place));
+  // the one told before stays, so that a second cause does not make news; else the worst, then the first by code
+  const [cause] = causes.toSorted(
+    (a, b) =>
+      Number(b.code === child.body.explained_by) - Number(a.code === child.body.explained_by) ||
+      rank(b.body.severity) - rank(a.body.severity) ||
+      (a.code < b.code ? -1 : 1),
+  );
+  return cause === undefined ? undefined : (rootOf(cause, active, place) ?? cause);
+}
+
+const explains = (cause: AlarmBody, child: AlarmBody, place: Place): boolean =>
+  CAUSES.some(
+    (rule) =>
+      isOf(rule.explains, child) &&
+      isOf(rule.cause, cause) &&
+      (rule.onStateMount === undefined || cause.subject === place.stateMount),
+  );

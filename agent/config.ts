@@ -1,0 +1,43 @@
+import * as z from "zod/mini";
+import { LOG_LEVELS } from "../platform/log.ts";
+import { ID_PATTERN } from "../protocol/topics.ts";
+import { checkConfigs } from "./checks/all.ts";
+
+const path = z.string().check(z.minLength(1), z.maxLength(4096));
+const ms = (least: number, most: number, fallback: number) => z._default(z.int().check(z.minimum(least), z.maximum(most)), fallback);
+
+const BrokerConfig = z.strictObject({
+  host: z.string().check(z.minLength(1), z.maxLength(255)),
+  port: z.int().check(z.minimum(1), z.maximum(65_535)),
+  /** MQTTS; the broker's certificate is always verified against `caFile`. */
+  tls: z.optional(
+    z.strictObject({
+      caFile: path,
+      certFile: z.optional(path),
+      keyFile: z.optional(path),
+      servername: z.optional(z.string()),
+    }),
+  ),
+});
+
+/** The agent's whole configuration. Every range and default stands here or in its check, and nowhere else. */
+export const AgentConfig = z.strictObject({
+  /** Name of this device in every topic, and its MQTT client id. */
+  device: z.string().check(z.regex(ID_PATTERN)),
+  /** Tried in order. */
+  brokers: z.tuple([BrokerConfig], BrokerConfig),
+  username: z.optional(z.string()),
+  passwordFile: z.optional(path),
+  stateDir: z._default(path, "/var/lib/vigil"),
+  logLevel: z._default(z.enum(LOG_LEVELS), "info"),
+  rounds: z.prefault(z.strictObject({ fastMs: ms(200, 60_000, 1_000), slowMs: ms(1_000, 3_600_000, 10_000) }), {}),
+  /** A sign of life (`tele/self`) so often; the aggregator calls a device silent after two. */
+  heartbeatMs: ms(1_000, 3_600_000, 60_000),
+  /** All figures so often; kept in the outbox at the same pace while no broker is there. */
+  telemetryMs: ms(1_000, 86_400_000, 300_000),
+  /** Inventory after start, then so often. */
+  inventoryMs: ms(60_000, 2_592_000_000, 86_400_000),
+  outbox: z.prefault(z.strictObject({ maxBytes: ms(262_144, 67_108_864, 4_194_304) }), {}),
+  checks: z.prefault(checkConfigs, {}),
+});
+export type AgentConfig = z.infer<typeof AgentConfig>;

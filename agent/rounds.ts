@@ -1,0 +1,262 @@
+import type { Clock } from "../platform/clock.ts";
+import type { Cron } from "../platform/cron.ts";
+import { Failure } from "../protocol/failure.ts";
+
+/** When is each check asked? Rounds on monotonic slots: never overlapping, never held up by a check that hangs. */
+
+export type Every = "fast" | "slow" | { cron: string };
+
+/** A check that is to be asked again and again. */
+export interface Entry<V> {
+  /** Id of the check, for `failed` results and their readers. */
+  id: string;
+  every: Every;
+  deadlineMs: number;
+  /** Answers at once or later; throws when it cannot tell. Must give up when `signal` aborts. */
+  judge(signal: AbortSignal): V | Promise<V>;
+}
+
+/** What one check answered, or why it did not. */
+export type Result<V, E extends Entry<V> = Entry<V>> =
+  | { entry: E; verdicts: V }
+  | { entry: E; failed: { because: string; cause?: unknown } };
+
+export interface Tick {
+  tier: "fast" | "slow";
+  /** How much later than planned the event loop came to it, ms: what blocked it in between. */
+  lateMs: number;
+}
+
+export interface Walk {
+  clock: Clock;
+  /** Ends the walk: nothing is asked or told afterwards. */
+  signal: AbortSignal;
+  /** Random numbers in [0, 1): a fleet that was switched on together must not beat in step. */
+  jitter: () => number;
+  fastMs: number;
+  slowMs: number;
+  /** Needed where an entry has a cron expression. */
+  cron?: Cron;
+  /** Told of each tick before its checks are asked: a sign that the loop lives, and how late it was. */
+  onTick?: (tick: Tick) => void;
+}
+
+/** So long the results of a tick wait for the slower ones to be told together. */
+const GATHER_MS = 100;
+/** A slot is moved by at most so much of its period, to either side. */
+const SLOT_JITTER = 0.05;
+
+/**
+ * Asks every entry on its schedule until `signal` aborts; resolves then. `tell` gets the results of one tick in one
+ * call (those that hang come later, by themselves), and is never called again before it has resolved. Rejects when
+ * `tell` does.
+ */
+export async function walkRounds<V, E extends Entry<V>>(
+  walk: Walk,
+  entries: readonly E[],
+  tell: (results: Result<V, E>[]) => void | Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  if (walk.signal.aborted) return;
+  walk.signal.addEventListener("abort", end, { once: true });
+  const teller = inOrder(tell, stop);
+  const within: Walk = { ...walk, signal: stop.signal };
+  const posts = entries.map((entry) => post<V, E>(walk.clock, entry, stop.signal));
+  const every = (tier: Every) => posts.filter(({ entry }) => entry.every === tier);
+  try {
+    await Promise.all([
+      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell),
+      walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell),
+      ...posts.map((one) => walkCron(within, one, teller.tell)),
+    ]);
+  } finally {
+    end();
+    walk.signal.removeEventListener("abort", end);
+    await teller.done();
+  }
+}
+
+type Tell<V, E extends Entry<V>> = (results: Result<V, E>[]) => Promise<void>;
+
+/** One `tell` at a time over all tiers. A failing one ends the walk. */
+function inOrder<V, E extends Entry<V>>(
+  tell: (results: Result<V, E>[]) => void | Promise<void>,
+  stop: AbortController,
+): { tell: Tell<V, E>; done(): Promise<void> } {
+  let last = Promise.resolve();
+  return {
+    tell(results) {
+      last = last.then(async () => {
+        if (stop.signal.aborted || results.length === 0) return;
+        await tell(results);
+      });
+      last.catch(() => stop.abort());
+      return last;
+    },
+    done: () => last,
+  };
+}
+
+/** One tier: on slots that never drift; a slot that was missed is not made up. */
+async function walkTier<V, E extends Entry<V>>(
+  { clock, signal, jitter, onTick }: Walk,
+  tier: "fast" | "slow",
+  periodMs: number,
+  posts: readonly Post<V, E>[],
+  tell: Tell<V, E>,
+): Promise<void> {
+  if (posts.length === 0) return;
+  const phase = clock.now() + jitter() * periodMs;
+  for (let slot = 0; !signal.aborted; ) {
+    const drawn = phase + slot * periodMs + (jitter() * 2 - 1) * SLOT_JITTER * periodMs;
+    const planned = Math.max(drawn, clock.now());
+    if (!(await slept(clock, planned - clock.now(), signal))) return;
+    onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
+    await askAll(clock, posts, tell);
+    slot = Math.max(slot + 1, Math.ceil((clock.now() - phase) / periodMs));
+  }
+}
+
+/** Asks by the wall clock, where the config says so. */
+async function walkCron<V, E extends Entry<V>>(walk: Walk, one: Post<V, E>, tell: Tell<V, E>): Promise<void> {
+  const { every } = one.entry;
+  if (typeof every === "string") return;
+  if (walk.cron === undefined) throw new Failure("CONFIG_INVALID", `no cron for ${one.entry.id}`);
+  await walk.cron(every.cron, () => void askAll(walk.clock, [one], tell).catch(() => {}), walk.signal);
+  await new Promise<void>((done) => {
+    if (walk.signal.aborted) done();
+    else walk.signal.addEventListener("abort", () => done(), { once: true });
+  });
+}
+
+/** Resolves to false when the walk ended meanwhile. */
+async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal);
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+  }
+  return !signal.aborted;
+}
+
+/** Asks all that are free, and tells what they answer: together, but for those that take long. */
+async function askAll<V, E extends Entry<V>>(
+  clock: Clock,
+  posts: readonly Post<V, E>[],
+  tell: Tell<V, E>,
+): Promise<void> {
+  const ready: Result<V, E>[] = [];
+  const later: Promise<Result<V, E>>[] = [];
+  for (const { ask } of posts) {
+    const answer = ask();
+    if (answer instanceof Promise) later.push(answer);
+    else if (answer !== undefined) ready.push(answer);
+  }
+  if (later.length > 0) await gather(clock, ready, later, tell);
+  await tell(ready);
+}
+
+/** Waits a little for the `later` ones; each that takes longer is told when it comes. */
+async function gather<V, E extends Entry<V>>(
+  clock: Clock,
+  ready: Result<V, E>[],
+  later: readonly Promise<Result<V, E>>[],
+  tell: Tell<V, E>,
+): Promise<void> {
+  let open = true;
+  const arrivals = later.map(async (answer) => {
+    const result = await answer;
+    if (open) ready.push(result);
+    else await tell([result]).catch(() => {}); // its failure ends the walk by itself
+  });
+  const enough = new AbortController();
+  await Promise.race([Promise.all(arrivals), clock.sleep(GATHER_MS, enough.signal).catch(() => {})]);
+  open = false;
+  enough.abort();
+}
+
+/** One entry and whether it is still being asked. */
+interface Post<V, E extends Entry<V>> {
+  entry: E;
+  /** Undefined while an earlier question is within its deadline, or after the end. */
+  ask(): Result<V, E> | Promise<Result<V, E>> | undefined;
+}
+
+/** A question that is not answered yet. */
+interface Question {
+  since: number;
+  /** Given up: its deadline has passed. */
+  cut: boolean;
+  /** Tells the check to give up. */
+  judging: AbortController;
+  /** Stops the deadline's timer. */
+  timing: AbortController;
+}
+
+function post<V, E extends Entry<V>>(clock: Clock, entry: E, signal: AbortSignal): Post<V, E> {
+  let open: Question | undefined;
+  let judging = new AbortController(); // used again while the check answers at once: it is asked up to once a second for years
+  signal.addEventListener("abort", () => {
+    judging.abort(signal.reason);
+    open?.judging.abort(signal.reason);
+    open?.timing.abort();
+  });
+  const failed = (because: string, cause?: unknown): Result<V, E> => ({ entry, failed: { because, cause } });
+  const thrown = (cause: unknown): Result<V, E> => failed(cause instanceof Error ? cause.message : String(cause), cause);
+
+  const await_ = (answer: Promise<V>): Promise<Result<V, E>> => {
+    const question: Question = { since: clock.now(), cut: false, judging, timing: new AbortController() };
+    open = question;
+    judging = new AbortController();
+    const settled = answer
+      .then((verdicts): Result<V, E> => ({ entry, verdicts }), thrown)
+      .finally(() => {
+        if (open === question) open = undefined;
+        question.timing.abort();
+      });
+    const cut = (): Result<V, E> => {
+      question.cut = true;
+      const failure = new Failure("CHECK_DEADLINE", `did not answer in ${entry.deadlineMs} ms`);
+      question.judging.abort(failure);
+      return failed(failure.message, failure);
+    };
+    const deadline = clock.sleep(entry.deadlineMs, question.timing.signal).then(cut, () => settledOrEnded());
+    const settledOrEnded = (): Result<V, E> | Promise<Result<V, E>> => (signal.aborted ? failed("ended") : settled);
+    return Promise.race([settled, deadline]);
+  };
+
+  return {
+    entry,
+    ask() {
+      if (signal.aborted || (open !== undefined && !open.cut)) return undefined;
+      if (open !== undefined) return failed(`still running after ${Math.round((clock.now() - open.since) / 1000)} s`);
+      try {
+        const answer = entry.judge(judging.signal);
+        return answer instanceof Promise ? await_(answer) : { entry, verdicts: answer };
+      } catch (cause) {
+        return thrown(cause);
+      }
+    },
+  };
+}
+
+/**
+ * Asks every entry `passes` times at once, `gapMs` apart (a rate needs two looks), and returns the last answer of each.
+ * For a person who waits: what hangs is cut by its deadline.
+ */
+export async function runOnce<V, E extends Entry<V>>(
+  { clock, signal }: Pick<Walk, "clock" | "signal">,
+  entries: readonly E[],
+  { passes = 2, gapMs = 1_000 }: { passes?: number; gapMs?: number } = {},
+): Promise<Result<V, E>[]> {
+  const posts = entries.map((entry) => post<V, E>(clock, entry, signal));
+  let last: Result<V, E>[] = [];
+  for (let pass = 0; pass < passes; pass += 1) {
+    if (pass > 0 && !(await slept(clock, gapMs, signal))) break;
+    const before = last;
+    const answers = await Promise.all(posts.map((one) => one.ask()));
+    last = answers.flatMap((answer, i) => answer ?? before[i] ?? []);
+  }
+  return last;
+}

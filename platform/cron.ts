@@ -1,0 +1,61 @@
+/** Times of day by the machine's wall clock. Runs `run` whenever `expression` is due, until `signal` aborts. */
+export type Cron = (expression: string, run: () => void, signal: AbortSignal) => Promise<void>;
+
+/** Real time by node-cron, which is loaded only where a config has a cron expression. */
+export const nodeCron: Cron = async (expression, run, signal) => {
+  const { schedule } = await import("node-cron");
+  if (signal.aborted) return;
+  const task = schedule(expression, run, { suppressMissedWarning: true });
+  signal.addEventListener("abort", () => void task.destroy(), { once: true });
+};
+
+const MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
+const DAYS = "sun mon tue wed thu fri sat".split(" ");
+
+interface Field {
+  name: string;
+  least: number;
+  most: number;
+  /** Names for the numbers from `least` on. */
+  words?: readonly string[];
+}
+const SECOND: Field = { name: "second", least: 0, most: 59 };
+const FIELDS: readonly Field[] = [
+  { name: "minute", least: 0, most: 59 },
+  { name: "hour", least: 0, most: 23 },
+  { name: "day of month", least: 1, most: 31 },
+  { name: "month", least: 1, most: 12, words: MONTHS },
+  { name: "day of week", least: 0, most: 7, words: DAYS },
+];
+
+/** What is wrong with a cron expression (five fields, or six with seconds first), undefined when nothing is. */
+export function cronMistake(expression: string): string | undefined {
+  const words = expression.trim().split(/\s+/);
+  const fields = words.length === 6 ? [SECOND, ...FIELDS] : FIELDS;
+  if (words.length !== fields.length)
+    return "needs five fields (minute hour day month weekday), or six with seconds first";
+  for (const [i, field] of fields.entries()) {
+    const wrong = (words[i] ?? "").split(",").find((part) => !fits(part, field));
+    if (wrong !== undefined) return `${field.name}: "${wrong}" is not within ${field.least}-${field.most}`;
+  }
+  return undefined;
+}
+
+/** A star, a number or a range, each with an optional step. */
+function fits(part: string, field: Field): boolean {
+  const [, star, from, to, step] = /^(?:(\*)|(\w+)(?:-(\w+))?)(?:\/(\d{1,2}))?$/.exec(part) ?? [];
+  if (step !== undefined && (Number(step) < 1 || Number(step) > field.most || (star === undefined && to === undefined)))
+    return false;
+  if (star !== undefined) return true;
+  const first = numberOf(from, field);
+  const last = to === undefined ? first : numberOf(to, field);
+  return first !== undefined && last !== undefined && first <= last;
+}
+
+function numberOf(word: string | undefined, { least, most, words }: Field): number | undefined {
+  if (word === undefined) return undefined;
+  const named = words?.indexOf(word.toLowerCase()) ?? -1;
+  if (named >= 0) return named + least;
+  const number = /^\d{1,2}$/.test(word) ? Number(word) : Number.NaN;
+  return number >= least && number <= most ? number : undefined;
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { Failure } from "../protocol/failure.ts";
+import type { Clock } from "./clock.ts";
+
+export interface ProgramRun {
+  /** The program, found as PATH says unless it is a path, and its arguments. No shell reads them. */
+  argv: readonly [string, ...string[]];
+  deadlineMs: number;
+  /** Most bytes of standard output; what it prints to standard error is only kept for its last words. */
+  outputCapBytes: number;
+}
+
+/** Runs one program to its end; see `runProgram`. */
+export type RunProgram = (order: ProgramRun) => Promise<string>;
+
+const LAST_WORDS = 400;
+
+/**
+ * Runs a program in a process group of its own and resolves with what it printed (UTF-8), once it ended with exit code 0
+ * and its output is closed. Past the deadline or the cap the whole group is killed, children included.
+ * Rejects with Failure RUN_MISSING, RUN_DEADLINE, RUN_OUTPUT or RUN_FAILED.
+ */
+export async function runProgram({ argv, deadlineMs, outputCapBytes }: ProgramRun, clock: Clock): Promise<string> {
+  const [program, ...args] = argv;
+  const over = new AbortController();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const killed = Promise.withResolvers<never>();
+  const end = (failure: Failure): void => {
+    killGroup(child);
+    killed.reject(failure);
+  };
+  const tooLate = new Failure("RUN_DEADLINE", `${program} did not end within ${deadlineMs} ms`, {
+    facts: { program, deadlineMs },
+  });
+  clock.sleep(deadlineMs, over.signal).then(
+    () => end(tooLate),
+    () => {}, // it ended before its deadline
+  );
+  try {
+    return await Promise.race([ended(child, program, outputCapBytes, end), killed.promise]);
+  } finally {
+    over.abort();
+  }
+}
+
+function ended(
+  child: ChildProcess,
+  program: string,
+  outputCapBytes: number,
+  end: (failure: Failure) => void,
+): Promise<string> {
+  const printed: Buffer[] = [];
+  let bytes = 0;
+  let words = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= outputCapBytes) printed.push(chunk);
+    else
+      end(
+        new Failure("RUN_OUTPUT", `${program} printed more than ${outputCapBytes} bytes`, {
+          facts: { program, outputCapBytes },
+        }),
+      );
+  });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    words = (words + chunk.toString("utf8")).slice(-LAST_WORDS);
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", (cause) =>
+      reject(new Failure("RUN_MISSING", `cannot run ${program}: ${cause.message}`, { facts: { program }, cause })),
+    );
+    child.once("close", (code, signal) => {
+      if (code === 0) return resolve(Buffer.concat(printed).toString("utf8"));
+      const exit = signal ?? String(code);
+      reject(
+        new Failure("RUN_FAILED", `${program} ended with ${exit}`, { facts: { program, exit, stderr: words.trim() } }),
+      );
+    });
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  child.stdout?.destroy(); // a grandchild that left the group must not hold us through the pipe
+  child.stderr?.destroy();
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // ESRCH: every one of them is gone already
+  }
+}

@@ -1,0 +1,346 @@
+import { rmSync, symlinkSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type * as z from "zod/mini";
+import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
+import { processes } from "../../../agent/checks/process.ts";
+import { type Board, openBoard } from "../../kit/board.ts";
+import { HandClock } from "../../kit/hand-clock.ts";
+import { asKernel, type StatFacts, statText } from "../../kit/proc.ts";
+
+let board: Board;
+let clock: HandClock;
+let judge: Judge | undefined;
+beforeEach(() => {
+  board = openBoard("x86-vm");
+  board.write("/proc/1/stat", statText({ pid: 1, comm: "systemd", start: 1 }));
+  clock = new HandClock();
+});
+afterEach(() => {
+  judge?.close?.();
+  board[Symbol.dispose]();
+});
+
+function watch(...watches: unknown[]): Judge {
+  const config = processes.Config.parse({ watch: watches });
+  judge = processes.begin(config, { machine: asKernel(board.machine), clock });
+  if (judge === undefined) throw new Error("nothing to watch");
+  return judge;
+}
+async function round(afterMs = 1_000): Promise<readonly Verdict[]> {
+  await clock.wind(afterMs);
+  if (judge === undefined) throw new Error("watch first");
+  return judge.judge(new AbortController().signal);
+}
+async function only(afterMs = 1_000): Promise<Judged> {
+  const [verdict] = await round(afterMs);
+  if (verdict?.state !== "judged") throw new Error(`not judged: ${JSON.stringify(verdict)}`);
+  return verdict;
+}
+function run(facts: StatFacts & { argv?: string[]; exe?: string }): void {
+  const { pid, argv = [facts.comm ?? "x"], exe } = facts;
+  board.write(`/proc/${pid}/stat`, statText(facts));
+  board.write(`/proc/${pid}/cmdline`, argv.map((word) => `${word}\0`).join(""));
+  board.write(`/proc/${pid}/status`, `Name:\t${facts.comm ?? "x"}\nVmRSS:\t    2048 kB\n`);
+  if (exe === undefined) return;
+  rmSync(board.machine.at(`/proc/${pid}/exe`), { force: true });
+  symlinkSync(exe, board.machine.at(`/proc/${pid}/exe`));
+}
+const end = (pid: number): void => rmSync(board.machine.at(`/proc/${pid}`), { recursive: true, force: true });
+
+describe("the config", () => {
+  test("is complete from nothing, and then there is nothing to do", () => {
+    const config = processes.Config.parse({});
+    expect(config).toMatchObject({ every: "fast", holdOnMs: 0, holdOffMs: 10_000, watch: [] });
+    expect(processes.begin(config, { machine: board.machine, clock })).toBeUndefined();
+  });
+
+  test.each([
+    ["a watch without a way to find it", { name: "a" }],
+    ["a limit that cannot be met", { name: "a", exe: "/a", min: 2, max: 1 }],
+    ["a misspelt field", { name: "a", exe: "/a", severty: "minor" }],
+    ["a name with blanks", { name: "a b", exe: "/a" }],
+    ["a unit without its kind", { name: "a", unit: "nginx" }],
+  ])("%s is a mistake", (_, mistaken) => {
+    expect(processes.Config.safeParse({ watch: [mistaken] }).success).toBe(false);
+  });
+
+  test("two watches of one name are a mistake", () => {
+    const one: z.input<typeof processes.Config> = {
+      watch: [
+        { name: "a", exe: "/a" },
+        { name: "a", exe: "/b" },
+      ],
+    };
+    expect(processes.Config.safeParse(one).success).toBe(false);
+  });
+});
+
+describe("by executable and command line", () => {
+  test("a process that runs is well, gone it is missing in the same round, back it is well again", async () => {
+    run({ pid: 50, comm: "nginx", exe: "/usr/sbin/nginx", start: 4_000_000 });
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    expect(await only()).toMatchObject({
+      grade: "ok",
+      holds: "ok",
+      subject: "nginx",
+      readings: { alive_count: 1, rss_bytes: 2_097_152 },
+    });
+    end(50);
+    expect(await only()).toMatchObject({ grade: "major", holds: "major", reason: "missing", value: 0 });
+    run({ pid: 61, comm: "nginx", exe: "/usr/sbin/nginx", start: 4_900_000 });
+    expect(await only()).toMatchObject({ grade: "ok", holds: "ok", readings: { restarts_count: 1 } });
+  });
+
+  test("a zombie is missing, and said to be one", async () => {
+    run({ pid: 50, exe: "/usr/sbin/nginx" });
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    expect(await only()).toMatchObject({ grade: "ok" });
+    run({ pid: 50, state: "Z", argv: [] });
+    const verdict = await only();
+    expect(verdict).toMatchObject({ grade: "major", reason: "missing" });
+    expect(verdict.says).toContain("1 left as zombie");
+  });
+
+  test("another process under the old pid is not the old one", async () => {
+    run({ pid: 50, exe: "/usr/sbin/nginx", start: 100 });
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    expect(await only()).toMatchObject({ grade: "ok" });
+    run({ pid: 50, exe: "/bin/cat", start: 9_000 });
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+  });
+
+  test("the same program under the old pid is a restart", async () => {
+    run({ pid: 50, exe: "/usr/sbin/nginx", start: 100 });
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    await only();
+    run({ pid: 50, exe: "/usr/sbin/nginx", start: 9_000 });
+    expect(await only()).toMatchObject({ grade: "ok", readings: { restarts_count: 1 } });
+  });
+
+  test("a program replaced by an upgrade while it runs is still itself", async () => {
+    run({ pid: 50, exe: "/usr/sbin/nginx (deleted)" });
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    expect(await only()).toMatchObject({ grade: "ok" });
+  });
+
+  test("neither a kernel thread nor this very process fits by accident", async () => {
+    run({ pid: 9, comm: "kworker/u8:2-events", argv: [] });
+    run({ pid: process.pid, comm: "node", argv: ["node", "agent", "kworker"] });
+    watch({ name: "any", command: "kworker" });
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+  });
+
+  test("command and executable must both fit", async () => {
+    run({ pid: 50, exe: "/usr/bin/python3.11", argv: ["python3", "/opt/a.py"] });
+    run({ pid: 51, exe: "/bin/cat", argv: ["cat", "/opt/b.py"] });
+    watch(
+      { name: "a", exe: "/usr/bin/python3.11", command: ["python3", "/opt/a.py"] },
+      { name: "b", exe: "/usr/bin/python3.11", command: "/opt/b.py" },
+    );
+    expect(await round()).toMatchObject([{ grade: "ok" }, { grade: "major", reason: "missing" }]);
+  });
+
+  test("where /proc hides other users' processes nobody is called missing", async () => {
+    board.write("/proc/1/stat", undefined);
+    watch({ name: "nginx", exe: "/usr/sbin/nginx" });
+    expect(await round()).toMatchObject([{ state: "unknown", subject: "nginx" }]);
+  });
+
+  test("a stat that cannot be read makes its own watch unknown and no other", async () => {
+    run({ pid: 50, exe: "/a" });
+    run({ pid: 51, exe: "/b" });
+    watch({ name: "a", exe: "/a" }, { name: "b", exe: "/b" });
+    await round();
+    board.write("/proc/50/stat", "50 (a");
+    expect(await round()).toMatchObject([
+      { state: "unknown", subject: "a" },
+      { state: "judged", grade: "ok" },
+    ]);
+  });
+});
+
+describe("counts", () => {
+  test("too few is a wrong count, none at all is missing", async () => {
+    run({ pid: 50, exe: "/w" });
+    run({ pid: 51, exe: "/w", start: 101 });
+    watch({ name: "workers", exe: "/w", min: 2, severity: "critical" });
+    expect(await only()).toMatchObject({ grade: "ok", value: 2 });
+    end(51);
+    expect(await only()).toMatchObject({ grade: "critical", reason: "count", value: 1 });
+    end(50);
+    expect(await only()).toMatchObject({ grade: "critical", reason: "missing", value: 0 });
+  });
+
+  test("a child that is still its parent's copy for a moment is not too many; a second copy that stays is", async () => {
+    run({ pid: 50, exe: "/w" });
+    watch({ name: "w", exe: "/w", max: 1 });
+    await only();
+    run({ pid: 60, exe: "/w", start: 200 });
+    expect(await only(10_000)).toMatchObject({ grade: "ok", readings: { alive_count: 2 } });
+    run({ pid: 60, exe: "/bin/true", start: 200 });
+    expect(await only()).toMatchObject({ grade: "ok", readings: { alive_count: 1 } });
+    run({ pid: 60, exe: "/w", start: 200 });
+    await only(10_000);
+    expect(await only()).toMatchObject({ grade: "major", reason: "count", value: 2 });
+    end(60);
+    expect(await only()).toMatchObject({ grade: "ok", holds: "ok" });
+  });
+
+  test("what must not run at all is found when it does", async () => {
+    watch({ name: "telnetd", exe: "/usr/sbin/telnetd", min: 0, max: 0, severity: "minor" });
+    expect(await only()).toMatchObject({ grade: "ok" });
+    run({ pid: 70, exe: "/usr/sbin/telnetd" });
+    await only(10_000);
+    expect(await only()).toMatchObject({ grade: "minor", reason: "count", value: 1 });
+  });
+});
+
+describe("restart loops", () => {
+  test("three restarts within the window are a loop; it holds until a whole window was quiet", async () => {
+    run({ pid: 50, exe: "/w", start: 100 });
+    watch({ name: "w", exe: "/w" });
+    await only();
+    for (let life = 1; life <= 3; life += 1) {
+      expect(await only(), `life ${life}`).toMatchObject({ grade: "ok", readings: { restarts_count: life - 1 } });
+      end(50 + life - 1);
+      run({ pid: 50 + life, exe: "/w", start: 100 + life });
+    }
+    expect(await only()).toMatchObject({ grade: "major", holds: "major", reason: "restarts", value: 3 });
+    expect(await only(598_000)).toMatchObject({ grade: "ok", holds: "major", reason: "restarts" });
+    expect(await only(20_000)).toMatchObject({ grade: "ok", holds: "ok", readings: { restarts_count: 0 } });
+  });
+
+  test("workers that come and go under a master that stays are no restarts", async () => {
+    run({ pid: 50, exe: "/w", start: 100 });
+    watch({ name: "w", exe: "/w" });
+    for (let worker = 1; worker <= 5; worker += 1) {
+      run({ pid: 60 + worker, exe: "/w", start: 200 + worker });
+      expect(await only(10_000)).toMatchObject({ grade: "ok", readings: { restarts_count: 0 } });
+      end(60 + worker);
+    }
+  });
+
+  test("one of several that dies and comes back is a restart even when the oldest stays", async () => {
+    run({ pid: 50, exe: "/w", start: 100 });
+    run({ pid: 51, exe: "/w", start: 101 });
+    watch({ name: "w", exe: "/w", min: 2 });
+    await only();
+    end(51);
+    await only();
+    run({ pid: 52, exe: "/w", start: 500 });
+    expect(await only()).toMatchObject({ grade: "ok", readings: { restarts_count: 1, alive_count: 2 } });
+  });
+});
+
+describe("just after the machine's start", () => {
+  test("what has not run yet raises nothing, and clears nothing that was in alarm before", async () => {
+    board.write("/proc/uptime", "20.00 30.00\n");
+    watch({ name: "w", exe: "/w" });
+    expect(await only()).toMatchObject({ grade: "ok", holds: "major", reason: "missing" });
+    board.write("/proc/uptime", "61.00 90.00\n");
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+  });
+
+  test("what ran already and died gets no grace", async () => {
+    board.write("/proc/uptime", "20.00 30.00\n");
+    run({ pid: 50, exe: "/w", start: 100 });
+    watch({ name: "w", exe: "/w" });
+    expect(await only()).toMatchObject({ grade: "ok", holds: "ok", readings: { uptime_s: 19 } });
+    end(50);
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+  });
+});
+
+describe("by systemd unit", () => {
+  const v2 = "/sys/fs/cgroup";
+  test.each([
+    ["v2", `${v2}/system.slice/nginx.service`],
+    ["v1", `${v2}/systemd/system.slice/nginx.service`],
+    ["a slice of its own", `${v2}/system.slice/system-nginx.slice/nginx.service`],
+    ["a slice beside the system's", `${v2}/video.slice/video-live.slice/nginx.service`],
+  ])("its control group is found: %s", async (_, group) => {
+    board.write(`${group.includes("systemd") ? `${v2}/systemd` : v2}/system.slice/cgroup.procs`, "");
+    board.write(`${group}/cgroup.procs`, "50\n51\n");
+    run({ pid: 50 });
+    run({ pid: 51, start: 101 });
+    watch({ name: "nginx", unit: "nginx.service" });
+    expect(await only()).toMatchObject({ grade: "ok", readings: { alive_count: 2 } });
+  });
+
+  test("stopped it is missing, started again it is found in the next round", async () => {
+    const group = `${v2}/system.slice/nginx.service`;
+    board.write(`${group}/cgroup.procs`, "50\n");
+    board.write(`${v2}/system.slice/ssh.service/cgroup.procs`, "");
+    run({ pid: 50 });
+    watch({ name: "nginx", unit: "nginx.service" });
+    await only();
+    end(50);
+    rmSync(board.machine.at(group), { recursive: true });
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+    run({ pid: 90, start: 900 });
+    board.write(`${group}/cgroup.procs`, "90\n");
+    expect(await only()).toMatchObject({ grade: "ok", readings: { restarts_count: 1 } });
+  });
+
+  test("processes in groups the unit made for itself are its own", async () => {
+    board.write(`${v2}/system.slice/docker.service/cgroup.procs`, "");
+    board.write(`${v2}/system.slice/docker.service/payload/cgroup.procs`, "50\n");
+    run({ pid: 50 });
+    watch({ name: "docker", unit: "docker.service" });
+    expect(await only()).toMatchObject({ grade: "ok", readings: { alive_count: 1 } });
+  });
+
+  test("a zombie that v1 still lists is dead", async () => {
+    board.write(`${v2}/systemd/system.slice/a.service/cgroup.procs`, "50\n");
+    run({ pid: 50, state: "Z" });
+    watch({ name: "a", unit: "a.service" });
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing" });
+  });
+
+  test("without systemd it is unknown, never missing", async () => {
+    rmSync(board.machine.at(v2), { recursive: true, force: true });
+    watch({ name: "a", unit: "a.service" });
+    expect(await round()).toMatchObject([
+      { state: "unknown", because: expect.stringContaining("systemd does not run") },
+    ]);
+  });
+});
+
+describe("memory and descriptors", () => {
+  const rss = (bytes: number) => board.write("/proc/50/status", `Name:\tx\nVmRSS:\t${bytes / 1024} kB\n`);
+
+  test("resident memory over its limit is an alarm until under the clear side", async () => {
+    run({ pid: 50, exe: "/w" });
+    watch({ name: "w", exe: "/w", rssBytes: { raise: 10_485_760, clear: 8_388_608 } });
+    rss(10_485_760);
+    expect(await only()).toMatchObject({ grade: "minor", reason: "memory", value: 10_485_760, unit: "B" });
+    rss(9_437_184);
+    expect(await only(10_000)).toMatchObject({ grade: "ok", holds: "minor" });
+    rss(8_388_608);
+    expect(await only(10_000)).toMatchObject({ grade: "ok", holds: "ok" });
+  });
+
+  test("steady growth over hours is an alarm, one jump is not", async () => {
+    run({ pid: 50, exe: "/w" });
+    watch({ name: "w", exe: "/w", growthBytesPerHour: { raise: 1_048_576, clear: 524_288 } });
+    for (let sample = 0; sample < 60; sample += 1) {
+      rss(sample < 30 ? 10_485_760 : 52_428_800);
+      expect(await only(300_000), `jump, sample ${sample}`).toMatchObject({ grade: "ok" });
+    }
+    let last: Judged | undefined;
+    for (let sample = 0; sample < 72; sample += 1) {
+      rss(52_428_800 + sample * 262_144);
+      last = await only(300_000);
+    }
+    expect(last).toMatchObject({ grade: "minor", reason: "memory", unit: "B/h" });
+    expect(last?.value).toBeCloseTo(12 * 262_144, -3);
+  });
+
+  test("processor time is told in percent of one core", async () => {
+    run({ pid: 50, exe: "/w", utime: 100, stime: 0 });
+    watch({ name: "w", exe: "/w" });
+    await only();
+    run({ pid: 50, exe: "/w", utime: 300, stime: 50 });
+    expect((await only(10_000)).readings).toMatchObject({ cpu_pct: 25 });
+  });
+});

@@ -1,0 +1,132 @@
+import type {
+  AlarmFilter,
+  AlarmRow,
+  DeviceRow,
+  Page,
+  Reading,
+  StoreCounts,
+  TicketEvent,
+  TicketFilter,
+  TicketRow,
+} from "../../aggregator/store.ts";
+
+export const NOON = Date.UTC(2026, 10, 22, 10, 3, 22);
+const BOOT = "01JD0000000000000000000000";
+
+export const deviceRow = (own: Partial<DeviceRow> = {}): DeviceRow => ({
+  id: "ft-0042",
+  boot: BOOT,
+  link: 1,
+  online: true,
+  presence: "online",
+  heartbeatS: 60,
+  agent: "1.0.0",
+  seenAt: NOON - 4_000,
+  dropped: 0,
+  ...own,
+});
+
+export const alarmRow = (own: Partial<AlarmRow> = {}): AlarmRow => ({
+  device: "ft-0042",
+  code: "disk.var",
+  active: true,
+  severity: "major",
+  check: "disk",
+  subject: "/var",
+  reason: "space",
+  titleZh: "磁盘空间不足",
+  titleEn: "disk almost full",
+  value: 3.1,
+  unit: "%",
+  flapping: false,
+  since: NOON - 180_000,
+  boot: BOOT,
+  seq: 41,
+  ts: NOON - 180_000,
+  receivedAt: NOON - 179_000,
+  ...own,
+});
+
+export const ticketRow = (own: Partial<TicketRow> = {}): TicketRow => ({
+  no: "GZ-20261122-0001",
+  type: "故障",
+  level: 2,
+  severity: "major",
+  state: "新建",
+  device: "ft-0042",
+  code: "disk.var",
+  dedup_key: "ft-0042/disk.var",
+  title_zh: "磁盘空间不足",
+  title_en: "disk almost full",
+  occurred_at: NOON - 180_000,
+  detected_at: NOON - 179_000,
+  reopened: 0,
+  ts: NOON - 179_000,
+  ...own,
+});
+
+export const ticketEvent = (own: Partial<TicketEvent> = {}): TicketEvent => ({
+  ticket: "GZ-20261122-0001",
+  id: 1,
+  at: NOON - 179_000,
+  actor: "aggregator",
+  kind: "opened",
+  data: { code: "disk.var", severity: "major", level: 2, title_zh: "磁盘空间不足", title_en: "disk almost full" },
+  prevHash: "",
+  hash: "ab".repeat(32),
+  ...own,
+});
+
+export interface HandReading extends Reading {
+  rows: { devices: DeviceRow[]; alarms: AlarmRow[]; tickets: TicketRow[]; events: TicketEvent[] };
+  figures: Record<string, Record<string, Record<string, number>>>;
+  /** While set, every question fails with it. */
+  broken?: Error | undefined;
+}
+
+/** Rows in memory, set by the test. */
+export function handReading(rows: Partial<HandReading["rows"]> = {}): HandReading {
+  const reading: HandReading = {
+    rows: { devices: [], alarms: [], tickets: [], events: [], ...rows },
+    figures: {},
+    devices: async (page) => pageOf(ask().rows.devices, (row) => row.id, page),
+    device: async (id) => ask().rows.devices.find((row) => row.id === id),
+    telemetry: async (device) => ask().figures[device] ?? {},
+    alarms: async (filter, page) => pageOf(ask().rows.alarms.filter(alarmFits(filter)), alarmKey, page),
+    tickets: async (filter, page) => pageOf(ask().rows.tickets.filter(ticketFits(filter)), (row) => row.no, page),
+    ticket: async (no) => ask().rows.tickets.find((row) => row.no === no),
+    timeline: async (no) => ask().rows.events.filter((event) => event.ticket === no),
+    counts: async () => countRows(ask().rows),
+  };
+  const ask = () => {
+    if (reading.broken !== undefined) throw reading.broken;
+    return reading;
+  };
+  return reading;
+}
+
+const alarmKey = (row: AlarmRow) => `${row.device}/${row.code}`;
+const alarmFits = (filter: AlarmFilter) => (row: AlarmRow) =>
+  (filter.device ?? row.device) === row.device && (filter.active ?? row.active) === row.active;
+const isOpen = (row: TicketRow) => !["已解决", "已关闭", "合并", "误报"].includes(row.state);
+const ticketFits = (filter: TicketFilter) => (row: TicketRow) =>
+  (filter.device ?? row.device) === row.device &&
+  (filter.state ?? row.state) === row.state &&
+  (filter.open ?? isOpen(row)) === isOpen(row);
+
+function pageOf<T>(rows: readonly T[], keyOf: (row: T) => string, { after, limit }: Page): T[] {
+  const sorted = rows.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return sorted.filter((row) => after === undefined || keyOf(row) > after).slice(0, limit);
+}
+
+function countRows(rows: HandReading["rows"]): StoreCounts {
+  const counts: StoreCounts = {
+    devices: { online: 0, offline: 0, silent: 0, unknown: 0 },
+    alarmsActive: { warning: 0, minor: 0, major: 0, critical: 0 },
+    ticketsOpen: { 1: 0, 2: 0, 3: 0, preventive: 0 },
+  };
+  for (const row of rows.devices) counts.devices[row.presence] += 1;
+  for (const row of rows.alarms) if (row.active) counts.alarmsActive[row.severity] += 1;
+  for (const row of rows.tickets) if (isOpen(row)) counts.ticketsOpen[row.level ?? "preventive"] += 1;
+  return counts;
+}

@@ -1,0 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface TempFolder extends Disposable {
+  readonly path: string;
+}
+
+/** A fresh folder for one test, gone with everything in it when disposed: `using folder = tempFolder();`. */
+export function tempFolder(name = "vigil"): TempFolder {
+  const path = mkdtempSync(join(tmpdir(), `${name}-`));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
