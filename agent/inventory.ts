@@ -109,7 +109,7 @@ export function packagesHash(status: string): string | undefined {
  * called in the short-lived child `vigil-agent inventory` only. What cannot be found out is left out.
  */
 export async function takeInventory(machine: Machine): Promise<Inventory> {
-  const si = await import("systeminformation");
+  const { default: si } = await import("systeminformation"); // the default: a bundled CommonJS module has no other name
   const [os, system, bios, cpu, disks, nets] = await Promise.all([
     orNothing(si.osInfo()),
     orNothing(si.system()),

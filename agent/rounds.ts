@@ -62,7 +62,7 @@ export async function walkRounds<V, E extends Entry<V>>(
   walk.signal.addEventListener("abort", end, { once: true });
   const teller = inOrder(tell, stop);
   const within: Walk = { ...walk, signal: stop.signal };
-  const posts = entries.map((entry) => post<V, E>(walk.clock, entry, stop.signal));
+  const posts = entries.map((entry) => new Post<V, E>(walk.clock, entry, stop.signal));
   const every = (tier: Every) => posts.filter(({ entry }) => entry.every === tier);
   try {
     await Promise.all([
@@ -114,7 +114,7 @@ async function walkTier<V, E extends Entry<V>>(
     if (!(await slept(clock, planned - clock.now(), signal))) return;
     onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
     await askAll(clock, posts, tell);
-    slot = Math.max(slot + 1, Math.ceil((clock.now() - phase) / periodMs));
+    slot = Math.max(slot, Math.floor((clock.now() - phase) / periodMs)) + 1;
   }
 }
 
@@ -148,8 +148,8 @@ async function askAll<V, E extends Entry<V>>(
 ): Promise<void> {
   const ready: Result<V, E>[] = [];
   const later: Promise<Result<V, E>>[] = [];
-  for (const { ask } of posts) {
-    const answer = ask();
+  for (const one of posts) {
+    const answer = one.ask();
     if (answer instanceof Promise) later.push(answer);
     else if (answer !== undefined) ready.push(answer);
   }
@@ -176,13 +176,6 @@ async function gather<V, E extends Entry<V>>(
   enough.abort();
 }
 
-/** One entry and whether it is still being asked. */
-interface Post<V, E extends Entry<V>> {
-  entry: E;
-  /** Undefined while an earlier question is within its deadline, or after the end. */
-  ask(): Result<V, E> | Promise<Result<V, E>> | undefined;
-}
-
 /** A question that is not answered yet. */
 interface Question {
   since: number;
@@ -194,52 +187,77 @@ interface Question {
   timing: AbortController;
 }
 
-function post<V, E extends Entry<V>>(clock: Clock, entry: E, signal: AbortSignal): Post<V, E> {
-  let open: Question | undefined;
-  let judging = new AbortController(); // used again while the check answers at once: it is asked up to once a second for years
-  signal.addEventListener("abort", () => {
-    judging.abort(signal.reason);
-    open?.judging.abort(signal.reason);
-    open?.timing.abort();
-  });
-  const failed = (because: string, cause?: unknown): Result<V, E> => ({ entry, failed: { because, cause } });
-  const thrown = (cause: unknown): Result<V, E> => failed(cause instanceof Error ? cause.message : String(cause), cause);
+/** One entry, and whether it is still being asked. */
+class Post<V, E extends Entry<V>> {
+  readonly entry: E;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #open: Question | undefined;
+  /** Used again while the check answers at once: it is asked up to once a second for years. */
+  #judging = new AbortController();
 
-  const await_ = (answer: Promise<V>): Promise<Result<V, E>> => {
-    const question: Question = { since: clock.now(), cut: false, judging, timing: new AbortController() };
-    open = question;
-    judging = new AbortController();
+  constructor(clock: Clock, entry: E, signal: AbortSignal) {
+    this.entry = entry;
+    this.#clock = clock;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => {
+      this.#judging.abort(signal.reason);
+      this.#open?.judging.abort(signal.reason);
+      this.#open?.timing.abort();
+    });
+  }
+
+  /** Undefined while an earlier question is within its deadline, or after the end. */
+  ask(): Result<V, E> | Promise<Result<V, E>> | undefined {
+    const open = this.#open;
+    if (this.#signal.aborted || open?.cut === false) return undefined;
+    if (open !== undefined) return this.#failed(`still running after ${seconds(this.#clock.now() - open.since)} s`);
+    try {
+      const answer = this.entry.judge(this.#judging.signal);
+      return answer instanceof Promise ? this.#later(answer) : { entry: this.entry, verdicts: answer };
+    } catch (cause) {
+      return this.#failed(reasonOf(cause), cause);
+    }
+  }
+
+  /** The answer, or the failure to give one before the deadline. */
+  #later(answer: Promise<V>): Promise<Result<V, E>> {
+    const { entry } = this;
+    const timing = new AbortController();
+    const question: Question = { since: this.#clock.now(), cut: false, judging: this.#judging, timing };
+    this.#open = question;
+    this.#judging = new AbortController();
     const settled = answer
-      .then((verdicts): Result<V, E> => ({ entry, verdicts }), thrown)
+      .then(
+        (verdicts): Result<V, E> => ({ entry, verdicts }),
+        (cause: unknown) => this.#failed(reasonOf(cause), cause),
+      )
       .finally(() => {
-        if (open === question) open = undefined;
-        question.timing.abort();
+        this.#open = undefined;
+        timing.abort();
       });
-    const cut = (): Result<V, E> => {
-      question.cut = true;
-      const failure = new Failure("CHECK_DEADLINE", `did not answer in ${entry.deadlineMs} ms`);
-      question.judging.abort(failure);
-      return failed(failure.message, failure);
-    };
-    const deadline = clock.sleep(entry.deadlineMs, question.timing.signal).then(cut, () => settledOrEnded());
-    const settledOrEnded = (): Result<V, E> | Promise<Result<V, E>> => (signal.aborted ? failed("ended") : settled);
+    const deadline = this.#clock.sleep(entry.deadlineMs, timing.signal).then(
+      () => this.#cut(question),
+      () => (this.#signal.aborted ? this.#failed("the rounds have ended") : settled),
+    );
     return Promise.race([settled, deadline]);
-  };
+  }
 
-  return {
-    entry,
-    ask() {
-      if (signal.aborted || (open !== undefined && !open.cut)) return undefined;
-      if (open !== undefined) return failed(`still running after ${Math.round((clock.now() - open.since) / 1000)} s`);
-      try {
-        const answer = entry.judge(judging.signal);
-        return answer instanceof Promise ? await_(answer) : { entry, verdicts: answer };
-      } catch (cause) {
-        return thrown(cause);
-      }
-    },
-  };
+  #cut(question: Question): Result<V, E> {
+    question.cut = true;
+    const because = `did not answer in ${this.entry.deadlineMs} ms`;
+    const failure = new Failure("CHECK_DEADLINE", because, { facts: { check: this.entry.id } });
+    question.judging.abort(failure);
+    return this.#failed(because, failure);
+  }
+
+  #failed(because: string, cause?: unknown): Result<V, E> {
+    return { entry: this.entry, failed: { because, cause } };
+  }
 }
+
+const seconds = (ms: number): number => Math.round(ms / 1_000);
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /**
  * Asks every entry `passes` times at once, `gapMs` apart (a rate needs two looks), and returns the last answer of each.
@@ -250,12 +268,12 @@ export async function runOnce<V, E extends Entry<V>>(
   entries: readonly E[],
   { passes = 2, gapMs = 1_000 }: { passes?: number; gapMs?: number } = {},
 ): Promise<Result<V, E>[]> {
-  const posts = entries.map((entry) => post<V, E>(clock, entry, signal));
+  const posts = entries.map((entry) => new Post<V, E>(clock, entry, signal));
   let last: Result<V, E>[] = [];
   for (let pass = 0; pass < passes; pass += 1) {
     if (pass > 0 && !(await slept(clock, gapMs, signal))) break;
     const before = last;
-    const answers = await Promise.all(posts.map((one) => one.ask()));
+    const answers = await Promise.all(posts.map(async (one) => one.ask()));
     last = answers.flatMap((answer, i) => answer ?? before[i] ?? []);
   }
   return last;

@@ -98,7 +98,7 @@ export class Devices {
     if (device.boot === undefined || place.boot > device.boot) device = { ...device, boot: place.boot, link: 0 };
     if (device.acked === undefined) {
       if (device !== row) await tx.saveDevice(device);
-      return void news.gaps.set(row.id, true);
+      return void news.gaps.set(row.id, device.presence !== "offline");
     }
     await this.#moveOn(tx, { ...device, acked: device.acked }, news);
   }
@@ -151,10 +151,13 @@ export class Devices {
     const known = stated(lost ? startsAnew(row, body.boot) : row, message);
     if (!body.online) {
       news.lives.set(row.id, undefined);
+      news.gaps.set(row.id, false); // nobody there to ask
       await this.#presence(tx, known, "offline", news, body.reason === "shutdown" ? "shutdown" : "offline");
       return;
     }
-    const there = retained ? await this.#waited(tx, known, message, news) : await this.#alive(tx, known, message, news);
+    const there = retained
+      ? await this.#believed(tx, known, order, message, news)
+      : await this.#alive(tx, known, message, news);
     const active = body.active === undefined ? undefined : new Set(body.active.split(" ").filter(Boolean));
     if (active !== undefined) await this.#alarms.reconcile(tx, row.id, active, body, news);
     if (retained) return tx.saveDevice(there);
@@ -202,10 +205,12 @@ export class Devices {
     return this.#presence(tx, alive, "online", news);
   }
 
-  /** The broker says it is there: believed until its time is up. */
-  async #waited(tx: Tx, row: DeviceRow, { at }: Heard, news: News): Promise<DeviceRow> {
+  /** The broker kept a birth: one we had not heard of is believed until its time is up, the one we know says nothing new. */
+  async #believed(tx: Tx, row: DeviceRow, order: "newer" | "same", { at }: Heard, news: News): Promise<DeviceRow> {
+    const away = row.presence === "offline" || row.presence === "silent";
+    if (away && order === "same") return row;
     news.lives.set(row.id, { at, heartbeatS: row.heartbeatS });
-    return row.presence === "offline" || row.presence === "silent" ? this.#presence(tx, row, "online", news) : row;
+    return away ? this.#presence(tx, row, "online", news) : row;
   }
 
   async #presence(tx: Tx, row: DeviceRow, presence: DeviceRow["presence"], news: News, why?: Unheard) {

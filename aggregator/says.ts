@@ -17,10 +17,15 @@ const CHANGES: Record<string, Says> = {
   changed: { zh: "告警变化", en: "alarm changed" },
   cleared: { zh: "告警消除", en: "alarm cleared" },
 };
+const CHILDREN: Record<string, Says> = {
+  joined: { zh: "由本故障引起的告警并入", en: "alarm explained by this fault joined" },
+  left: { zh: "告警不再由本故障引起", en: "alarm no longer explained by this fault" },
+};
+const REASONS: Record<string, Says> = { severity: { zh: "随告警级别", en: "as the alarm's severity" } };
 
 /**
  * One entry of a timeline as a sentence. Total: it reads what `data` holds and leaves out what it lacks. Keys it knows:
- * `code`, `device`, `title_zh`, `title_en`, `severity`, `level`, `value`, `unit`, `change` (raised, changed, cleared),
+ * `code`, `device`, `title_zh`, `title_en`, `severity`, `level`, `value`, `unit`, `change` (raised, changed, cleared; joined, left),
  * `from`, `to` (levels), `reason`, `reopened` (how often), `changes` (how many), `recurrence_of`.
  */
 export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
@@ -49,7 +54,7 @@ export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
     case "flapping":
       return join(both("告警抖动，工单保持打开", "alarm flapping, ticket stays open"), times(data["changes"]), alarm);
     case "child":
-      return join(both("关联告警", "related alarm"), alarm);
+      return join(CHILDREN[text(data["change"])] ?? both("关联告警", "related alarm"), alarm);
   }
 }
 
@@ -66,20 +71,25 @@ function join(head: Says, ...parts: Says[]): Says {
   );
 }
 
+/** As many digits as a person reads; the exact figure stays in `data`. */
+const rounded = (value: Data[string]): string =>
+  typeof value === "number" ? String(Number(value.toFixed(Math.abs(value) >= 1 ? 1 : 3))) : String(value);
+
 const place = (words: readonly (string | undefined)[]): string => words.filter((word) => (word ?? "") !== "").join(" ");
 
 function alarmOf(data: Data): Says {
   const severity = Object.entries(SEVERITY_NAMES).find(([name]) => name === data["severity"])?.[1];
   const where = place([text(data["device"]), text(data["code"])]);
-  const figure = data["value"] === undefined ? "" : place([text(data["value"]), text(data["unit"])]);
+  const figure = data["value"] === undefined ? "" : place([rounded(data["value"]), text(data["unit"])]);
   return both(
-    place([where, text(data["title_zh"]), figure, severity && `（${severity.zh}）`]),
+    place([where, text(data["title_zh"]), figure]) + (severity === undefined ? "" : `（${severity.zh}）`),
     place([where, text(data["title_en"]), figure, severity && `(${severity.en})`]),
   );
 }
 
 function levelOf(level: Data[string] | undefined): Says {
-  return level === 1 || level === 2 || level === 3 ? LEVEL_NAMES[level] : both(text(level), text(level));
+  if (level === 1 || level === 2 || level === 3) return LEVEL_NAMES[level];
+  return level === "隐患" ? both("隐患", "latent fault") : both(text(level), text(level));
 }
 
 function arrow(from: Data[string] | undefined, to: Data[string] | undefined): Says {
@@ -87,7 +97,9 @@ function arrow(from: Data[string] | undefined, to: Data[string] | undefined): Sa
   return both(place([a.zh, "→", b.zh]), place([a.en, "→", b.en]));
 }
 
-const reasonOf = (reason: Data[string] | undefined): Says => both(text(reason), text(reason));
+function reasonOf(reason: Data[string] | undefined): Says {
+  return REASONS[text(reason)] ?? both(text(reason), text(reason));
+}
 
 function times(count: Data[string] | undefined): Says {
   return typeof count === "number" ? both(`${count} 次`, `${count} times`) : both("", "");

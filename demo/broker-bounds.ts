@@ -29,6 +29,18 @@ export function boundMemory(aedes: Aedes, log: Logger): void {
   boundRetained(store, log);
 }
 
+/**
+ * aedes keeps clients and subscriptions in plain objects: a client that calls itself `constructor`, or unsubscribes from
+ * the topic `valueOf`, would end the process. Objects without a prototype know no such names. Call before listening.
+ */
+export function closeLoopholes(aedes: Aedes): void {
+  Object.assign(aedes, { clients: Object.create(null) });
+  aedes.preConnect = (client, _packet, proceed) => {
+    Object.assign(client, { subscriptions: Object.create(null) });
+    proceed(null, true);
+  };
+}
+
 function boundQueues(store: Store, log: Logger): void {
   const queued = new Map<string, number>();
   const enqueue = store.outgoingEnqueueCombi.bind(store);

@@ -43,8 +43,8 @@ async function main(args: string[]): Promise<void> {
   }
   const log = openLog("info", "broker");
   const broker = await startEmbeddedBroker({ ...options, log });
-  log.info({ event: "broker.listening", host: options.host, port: broker.port, tls: "tls" in options }, "listening");
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void broker.close());
+  log.info({ event: "broker.listening", host: options.host, port: broker.port, tls: "tls" in options }, "listening");
 }
 
 main(process.argv.slice(2)).catch((cause: unknown) => {

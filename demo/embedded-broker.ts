@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { Aedes } from "aedes";
 import type { Logger } from "../platform/log.ts";
 import { Failure } from "../protocol/failure.ts";
-import { boundMemory } from "./broker-bounds.ts";
+import { boundMemory, closeLoopholes } from "./broker-bounds.ts";
 
 export interface EmbeddedOptions {
   port: number;
@@ -41,6 +41,7 @@ export async function startEmbeddedBroker(options: EmbeddedOptions): Promise<Emb
     maxTopicLevels: 20,
   });
   boundMemory(aedes, log);
+  closeLoopholes(aedes);
   const events: NodeJS.EventEmitter = aedes; // its types know no "error", but it says it
   events.on("error", (error: Error) => log.error({ event: "broker.error", cause: error.message }, "the broker failed"));
   const noted = (client: { id: string | null } | null, error: Error): void =>

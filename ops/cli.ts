@@ -10,7 +10,7 @@ import { type Look, paint } from "./look.ts";
 import { showAlarms, showDevice, showDevices, showTicket, showTickets } from "./show.ts";
 import { readToken } from "./token-file.ts";
 import { watchLines } from "./watch-lines.ts";
-import { clean, cleanJson, displayWidth } from "./width.ts";
+import { clean, cleanJson, displayWidth } from "../platform/width.ts";
 import { LANGS, type Lang, langOf, remedy, WORDS } from "./words.ts";
 
 /** Everything of the outside that a command may touch. */

@@ -7,8 +7,9 @@ import { PRESENCE_WORDS, stateWord, WORDS } from "./words.ts";
 /** Lists and single things for a person's eyes; every function returns whole lines. `now`: epoch ms. */
 export function showDevices(look: Look, devices: readonly ApiDevice[], alarms: readonly ApiAlarm[], now: number) {
   const w = wordsOf(look);
+  const active = Map.groupBy(alarms, (alarm) => alarm.device);
   const rows = devices.map((device): CellLike[] => {
-    const own = alarms.filter((alarm) => alarm.device === device.id);
+    const own = active.get(device.id) ?? [];
     return [
       { text: device.id, tone: "strong" },
       presence(look, device),

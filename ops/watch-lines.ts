@@ -1,7 +1,7 @@
 import type { ApiAlarm, ApiChange, ApiTicket } from "../protocol/api.ts";
 import { figure, type Look, levelWord, type Tone, timeOfDay, toneOf } from "./look.ts";
 import { type CellLike, line } from "./table.ts";
-import { displayWidth } from "./width.ts";
+import { clean, clip, displayWidth } from "../platform/width.ts";
 import { PRESENCE_WORDS, stateWord, WORDS } from "./words.ts";
 
 const SEVERITY_OF_LEVEL = { 1: "critical", 2: "major", 3: "minor" } as const;
@@ -89,10 +89,13 @@ export const presenceTone = (presence: string): Tone | undefined =>
   presence === "online" ? "good" : presence === "unknown" ? "quiet" : "critical";
 
 export const titleOf = ({ lang }: Look, row: { title_zh: string; title_en: string }): string =>
-  lang === "zh" ? row.title_zh : row.title_en;
+  short(lang === "zh" ? row.title_zh : row.title_en);
+
+/** A title or a subject may be 200 characters long: a line stays one that a person reads. */
+const short = (text: string): string => clip(clean(text), 40);
 
 /** The subject, unless title or code have said it already. */
 export function subjectOf(look: Look, alarm: ApiAlarm): string {
   const { subject } = alarm;
-  return titleOf(look, alarm).includes(subject) || alarm.code.split(".").includes(subject) ? "" : subject;
+  return titleOf(look, alarm).includes(subject) || alarm.code.split(".").includes(subject) ? "" : short(subject);
 }

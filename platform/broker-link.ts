@@ -20,7 +20,9 @@ export interface Incoming {
 export interface Broker {
   host: string;
   port: number;
-  tls?: { caFile: string; certFile?: string; keyFile?: string; servername?: string };
+  tls?:
+    | { caFile: string; certFile?: string | undefined; keyFile?: string | undefined; servername?: string | undefined }
+    | undefined;
 }
 
 export interface LinkOptions {

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { Failure } from "../protocol/failure.ts";
@@ -39,6 +40,7 @@ async function takeTls({ caFile, certFile, keyFile }: NonNullable<Broker["tls"]>
   const cert = certFile === undefined ? {} : { cert: await take(certFile) };
   const key = keyFile === undefined ? {} : { key: await take(keyFile) };
   try {
+    void new X509Certificate(ca); // a file without a certificate would be passed over, and every broker be a stranger
     return createSecureContext({ ca, ...cert, ...key, minVersion: "TLSv1.2" });
   } catch (cause) {
     throw unusable([caFile, certFile, keyFile].filter((path) => path !== undefined).join(", "), codeOf(cause), cause);

@@ -155,11 +155,13 @@ export class MqttConnection {
 
   #received(packet: Packet): void {
     this.#unparsedBytes = 0;
-    if (packet.cmd === "puback") this.#pubackReason = packet.reasonCode ?? 0;
+    if (!this.#over && !isOurs(packet)) this.end(brokenOff(this.#parts.broker, new Error(`unasked ${packet.cmd}`)));
     if (packet.cmd === "connack" && (packet.reasonCode ?? 0) > 0) {
       this.end(refused(this.#parts.broker, packet.reasonCode ?? 0, "connect"));
     }
-    if (packet.cmd === "publish" && packet.qos !== 2) this.#take(packet);
+    if (this.#over) passOver(packet);
+    else if (packet.cmd === "puback") this.#pubackReason = packet.reasonCode ?? 0;
+    else if (packet.cmd === "publish") this.#take(packet);
   }
 
   /**
@@ -177,7 +179,7 @@ export class MqttConnection {
       if (crowded && incoming.length >= options.receiveMaximum) return; // the broker oversteps: on to #hold
       incoming.push(toIncoming(packet), () => this.#ack(messageId));
     }
-    Object.assign(packet, { cmd: "taken" }); // mqtt.js passes over a packet whose kind it does not know
+    passOver(packet);
   }
 
   /** A message far beyond our window: nothing more is read until it is taken. */
@@ -244,6 +246,20 @@ export class MqttConnection {
 }
 
 export const notConnected = (): Failure => new Failure("LINK_DOWN", "not connected to a broker");
+
+const FROM_BROKERS = new Set(["connack", "publish", "puback", "suback", "pingresp", "disconnect"]);
+
+/** Whether a broker may say this to us: we never use QoS 2, nor AUTH; and mqtt.js throws on ids that are cut off. */
+function isOurs(packet: Packet): boolean {
+  if (!FROM_BROKERS.has(packet.cmd ?? "")) return false;
+  const idMissing = packet.messageId !== undefined && packet.messageId < 1;
+  return !idMissing && !(packet.cmd === "publish" && packet.qos === 2);
+}
+
+/** mqtt.js does nothing with a packet whose kind it does not know. */
+function passOver(packet: Packet): void {
+  Object.assign(packet, { cmd: "taken" });
+}
 
 const nothing = (): void => {};
 

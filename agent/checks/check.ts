@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { Clock } from "../../platform/clock.ts";
+import { cronMistake } from "../../platform/cron.ts";
 import type { Machine } from "../../platform/machine.ts";
 import { type Grade, rank, type Severity } from "../../protocol/severity.ts";
 
@@ -83,6 +84,11 @@ export interface CheckConfig {
 
 const ms = (fallback: number, most = 86_400_000) => z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback);
 
+const cronExpression = z.string().check(
+  z.maxLength(100),
+  z.refine((text) => cronMistake(text) === undefined, { error: ({ input }) => cronMistake(String(input)) }),
+);
+
 /** The config fields every check shares, with this check's defaults; spread into its own `z.strictObject`. */
 export const commonConfig = (defaults: {
   every: "fast" | "slow";
@@ -91,10 +97,7 @@ export const commonConfig = (defaults: {
   deadlineMs?: number;
 }) => ({
   enabled: z._default(z.boolean(), true),
-  every: z._default(
-    z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: z.string().check(z.minLength(9), z.maxLength(100)) })]),
-    defaults.every,
-  ),
+  every: z._default(z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: cronExpression })]), defaults.every),
   holdOnMs: ms(defaults.holdOnMs),
   holdOffMs: ms(defaults.holdOffMs),
   deadlineMs: ms(defaults.deadlineMs ?? 5_000, 600_000),

@@ -43,7 +43,7 @@ export function sharesOf(before: CpuTimes, after: CpuTimes): CpuShares | undefin
 /** Load over 1, 5 and 15 minutes, from /proc/loadavg. */
 export function parseLoad(text: string): readonly [number, number, number] | undefined {
   const [one = Number.NaN, five = Number.NaN, fifteen = Number.NaN] = text.split(" ", 3).map(toFigure);
-  return one >= 0 && five >= 0 && fifteen >= 0 ? [one, five, fifteen] : undefined;
+  return isFigure(one) && isFigure(five) && isFigure(fifteen) ? [one, five, fifteen] : undefined;
 }
 
 export interface Pressure {
@@ -77,3 +77,4 @@ export function parseCpuList(text: string): number[] {
 }
 
 const toFigure = (word: string): number => (word.trim() === "" ? Number.NaN : Number(word));
+const isFigure = (value: number): boolean => Number.isFinite(value) && value >= 0;

@@ -61,13 +61,10 @@ export function judgeVolume(facts: VolumeFacts): Judged {
   };
   const known: Condition = { grade: "ok", holds: "ok", reason: "space", readings };
   if (facts.readonly?.byDesign === true) return worstOf(facts.subject, [known]); // an image made full stays full
-  return worstOf(facts.subject, [
-    writing(facts),
-    ...room(facts, readings.free_pct),
-    inodes(facts, readings.inodes_free_pct),
-    forecast(facts),
-    known,
-  ]);
+  const [share, floor] = room(facts, readings.free_pct);
+  const others = [floor, inodes(facts, readings.inodes_free_pct), forecast(facts), known];
+  const judged = worstOf(facts.subject, [writing(facts), share, ...others]);
+  return judged.holds === "ok" ? worstOf(facts.subject, [share, ...others]) : judged; // all well: tell the room there is
 }
 
 /** What an ordinary user may use, in all: without the blocks kept for root. */
@@ -93,15 +90,15 @@ function writing({ readonly, written, isVital }: VolumeFacts): Condition {
   }
 }
 
-function room({ limits, space }: VolumeFacts, freePct: number | undefined): Condition[] {
-  if (freePct === undefined) return [];
+function room({ limits, space }: VolumeFacts, freePct: number | undefined): [Condition, Condition] {
+  const none: Condition = { grade: "ok", holds: "ok", reason: "space", readings: {} };
+  if (freePct === undefined) return [none, none];
   const says = `${freePct} % free, ${human(space.freeBytes)} of ${human(usable(space))}`;
-  const common = { reason: "space", says, readings: {} };
   const share = gradeLow(percent(space.freeBytes, usable(space)), limits.space);
   const floor = gradeLow(space.freeBytes, limits.floorBytes);
   return [
-    { ...share, ...common, value: freePct, unit: "%" },
-    { ...floor, ...common, value: space.freeBytes, unit: "B" },
+    { ...none, ...share, value: freePct, unit: "%", says },
+    { ...none, ...floor, value: space.freeBytes, unit: "B", says },
   ];
 }
 

@@ -1,4 +1,4 @@
-import { type Point, slopeOf } from "./trend.ts";
+import type { Point } from "./trend.ts";
 
 /** Room that shrinks steadily. */
 export interface Fall {
@@ -25,24 +25,37 @@ export function steadyFall(samples: readonly Point[]): Fall | undefined {
   if (first === undefined || last === undefined || samples.length < LEAST_SAMPLES) return undefined;
   const overMs = last.atMs - first.atMs;
   if (overMs < LEAST_MS) return undefined;
-  const slope = slopeOf(samples);
-  if (slope === undefined || slope >= 0 || agreement(samples) < LEAST_AGREEMENT) return undefined;
+  const slopes = pairSlopes(samples);
+  const slope = medianOf(slopes);
+  if (slope === undefined || slope >= 0 || agreement(slopes) < LEAST_AGREEMENT) return undefined;
   const recent = samples.find(({ atMs }) => atMs >= last.atMs - overMs / 3) ?? first;
   const recentSlope = (last.value - recent.value) / Math.max(1, last.atMs - recent.atMs);
   return recentSlope <= slope * STILL_FALLS ? { bytesPerMs: -slope, overMs } : undefined;
 }
 
-/** 1 when each sample is lower than all before it, −1 when each is higher, near 0 when there is no order. */
-function agreement(samples: readonly Point[]): number {
-  let [falling, pairs] = [0, 0];
+/** Slopes between all pairs of samples (Theil 1950, Sen 1968). */
+function pairSlopes(samples: readonly Point[]): Float64Array {
+  const slopes = new Float64Array((samples.length * (samples.length - 1)) / 2);
+  let count = 0;
   samples.forEach((from, index) => {
     for (let i = index + 1; i < samples.length; i += 1) {
-      falling -= Math.sign((samples[i]?.value ?? from.value) - from.value);
-      pairs += 1;
+      const to = samples[i] ?? from;
+      if (to.atMs > from.atMs) slopes[count++] = (to.value - from.value) / (to.atMs - from.atMs);
     }
   });
-  return pairs === 0 ? 0 : falling / pairs;
+  return slopes.subarray(0, count);
 }
+
+function medianOf(values: Float64Array): number | undefined {
+  const sorted = values.toSorted();
+  const upper = sorted[sorted.length >> 1];
+  const lower = sorted[(sorted.length - 1) >> 1];
+  return upper === undefined || lower === undefined ? undefined : (upper + lower) / 2;
+}
+
+/** 1 when each sample is lower than all before it, −1 when each is higher, near 0 when there is no order. */
+const agreement = (slopes: Float64Array): number =>
+  slopes.reduce((falling, slope) => falling - Math.sign(slope), 0) / slopes.length;
 
 /** One volume's free room over a window, thinned to 64 samples. */
 export interface FillTrend {

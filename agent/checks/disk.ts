@@ -104,8 +104,8 @@ class DiskJudge implements Judge {
       this.#watched.set(mount.point, {
         volume,
         limits: limitsFor(this.#config, mount.point),
-        wasWritable: !mount.readonly || (isSame && known.wasWritable),
-        trend: openFillTrend(this.#config.forecastWindowMs),
+        wasWritable: takesWrites(mount) || (isSame && known.wasWritable),
+        trend: isSame ? known.trend : openFillTrend(this.#config.forecastWindowMs),
         totalBytes: isSame ? known.totalBytes : 0,
       });
     }
@@ -122,7 +122,7 @@ class DiskJudge implements Judge {
 
   async #tryWriting(signal: AbortSignal): Promise<void> {
     const wanted = [...this.#watched.values()].flatMap(({ volume: { mount, probeIn }, limits }) => {
-      if (probeIn === undefined || limits.probeEveryMs === 0 || mount.readonly || mount.emergency) return [];
+      if (probeIn === undefined || limits.probeEveryMs === 0 || !takesWrites(mount)) return [];
       return [
         { point: mount.point, folder: probeIn, everyMs: limits.probeEveryMs, mark: `${mount.id} ${mount.device}` },
       ];
@@ -172,7 +172,7 @@ class DiskJudge implements Judge {
   }
 
   #readonly({ volume: { mount, isLower }, limits, wasWritable }: Watched): ReadonlyState | undefined {
-    if (!mount.readonly && !mount.emergency) return undefined;
+    if (takesWrites(mount)) return undefined;
     const declared = parseFstab(this.#machine.read("/etc/fstab") ?? "").get(mount.point);
     const errors = this.#notedErrors(mount);
     return judgeReadonly(mount, { policy: limits.readonly, declared, wasWritable, isLower, errors });
@@ -187,6 +187,7 @@ class DiskJudge implements Judge {
   }
 }
 
+const takesWrites = ({ readonly, emergency }: Mount): boolean => !readonly && !emergency;
 const isVital = ({ mount, holdsState }: Volume): boolean => mount.point === "/" || holdsState;
 
 const judgeFault = (subject: string, grade: Judged["grade"], reason: string, says: string): Judged => ({

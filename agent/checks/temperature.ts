@@ -144,10 +144,8 @@ class Probe {
   judge(nowMs: number): Verdict | "gone" | "never" {
     const told = this.#read();
     if (told === "gone") return "gone";
-    if ("because" in told) {
-      this.#trail.clear();
+    if ("because" in told)
       return this.#last === undefined ? "never" : { state: "unknown", subject: this.subject, because: told.because };
-    }
     this.#last = told.tempC;
     this.#trail.add(nowMs, told.tempC);
     return worstOf(this.subject, [this.#heat(told.tempC), ...this.#rise(told.tempC)]);

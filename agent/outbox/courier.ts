@@ -115,7 +115,7 @@ class BrokerCourier implements Courier {
   telemetry(list: readonly Omit<KeptTelemetry, "id">[]): void {
     const spare = list.filter((one) => !this.#figures(one));
     const now = this.#options.clock.now();
-    const every = this.#options.keepEveryMs ?? 300_000;
+    const every = 0.9 * (this.#options.keepEveryMs ?? 300_000); // who tells at that very pace does so with some jitter
     const kept = spare.filter(({ code }) => now - (this.#keptAt.get(code) ?? Number.NEGATIVE_INFINITY) >= every);
     for (const { code } of kept) this.#keptAt.set(code, now);
     if (kept.length > 0) this.#options.outbox.keepTelemetry(kept).catch((cause: unknown) => this.#trouble(cause));

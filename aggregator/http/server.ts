@@ -59,7 +59,8 @@ export interface HttpServer extends AsyncDisposable {
 export async function startHttp({ config, changes, limits: own = {}, ...parts }: HttpParts): Promise<HttpServer> {
   const limits = { ...HTTP_LIMITS, ...own };
   const refusals = new RefusalCount();
-  const watch = openWatch(changes, parts.clock, limits.watch);
+  using unwind = new DisposableStack(); // a start that fails leaves no subscription behind
+  const watch = unwind.use(openWatch(changes, parts.clock, limits.watch));
   const guard = openGuard(config.tokens, parts.clock);
   const api = makeApi({ ...parts, watch, guard, refusals });
   const answer = getRequestListener((request, env) => api.fetch(request, env as never), {
@@ -75,8 +76,9 @@ export async function startHttp({ config, changes, limits: own = {}, ...parts }:
   const port = await listen(server, config);
   if (config.tokens.length === 0)
     parts.log.warn({ event: "http.no-tokens" }, "no token is configured: all are refused");
+  const held = unwind.move();
   const close = async () => {
-    watch[Symbol.dispose]();
+    held.dispose();
     const closed = new Promise<void>((done) => server.close(() => done()));
     server.closeAllConnections();
     await closed;

@@ -9,6 +9,7 @@ import type {
   TicketFilter,
   TicketRow,
 } from "../../aggregator/store.ts";
+import { isOpen } from "../../protocol/ticket.ts";
 
 export const NOON = Date.UTC(2026, 10, 22, 10, 3, 22);
 const BOOT = "01JD0000000000000000000000";
@@ -108,11 +109,10 @@ export function handReading(rows: Partial<HandReading["rows"]> = {}): HandReadin
 const alarmKey = (row: AlarmRow) => `${row.device}/${row.code}`;
 const alarmFits = (filter: AlarmFilter) => (row: AlarmRow) =>
   (filter.device ?? row.device) === row.device && (filter.active ?? row.active) === row.active;
-const isOpen = (row: TicketRow) => !["已解决", "已关闭", "合并", "误报"].includes(row.state);
 const ticketFits = (filter: TicketFilter) => (row: TicketRow) =>
   (filter.device ?? row.device) === row.device &&
   (filter.state ?? row.state) === row.state &&
-  (filter.open ?? isOpen(row)) === isOpen(row);
+  (filter.open ?? isOpen(row.state)) === isOpen(row.state);
 
 function pageOf<T>(rows: readonly T[], keyOf: (row: T) => string, { after, limit }: Page): T[] {
   const sorted = rows.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
@@ -127,6 +127,6 @@ function countRows(rows: HandReading["rows"]): StoreCounts {
   };
   for (const row of rows.devices) counts.devices[row.presence] += 1;
   for (const row of rows.alarms) if (row.active) counts.alarmsActive[row.severity] += 1;
-  for (const row of rows.tickets) if (isOpen(row)) counts.ticketsOpen[row.level ?? "preventive"] += 1;
+  for (const row of rows.tickets) if (isOpen(row.state)) counts.ticketsOpen[row.level ?? "preventive"] += 1;
   return counts;
 }

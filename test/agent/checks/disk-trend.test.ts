@@ -51,6 +51,11 @@ describe("a steady fall of free room", () => {
     expect(steadyFall(history(6 * HOUR, (h) => freeAt(h) * MB))).toBeUndefined();
   });
 
+  test("is not seen in a log that is rotated every two hours, at any moment", () => {
+    for (let hours = 4; hours <= 6; hours += 0.1)
+      expect(steadyFall(history(hours * HOUR, (h) => (5000 - 400 * (h % 2)) * MB))).toBeUndefined();
+  });
+
   test("is never told from less than half an hour", () => {
     const falling = (h: number) => (5000 - 1000 * h) * MB;
     expect(steadyFall(history(29 * MINUTE, falling, MINUTE))).toBeUndefined();

@@ -7,7 +7,6 @@ import { Failure } from "../../../protocol/failure.ts";
 import { BOARDS, type Board, type BoardName, openBoard, PLENTY } from "../../kit/board.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 
-const HOUR = 3_600_000;
 const MINUTE = 60_000;
 const GB = 1e9;
 
@@ -68,7 +67,9 @@ describe("the disk check", () => {
   test("says how much is free as df does: of what an ordinary user may use", async () => {
     const { board, round } = start("x86-vm");
     board.spaces.set("/", { ...PLENTY, totalBytes: 10 * GB, freeBytes: 2 * GB, unusedBytes: 3 * GB });
-    expect(judged(await round(), "/").readings).toEqual({
+    const root = judged(await round(), "/");
+    expect(root).toMatchObject({ grade: "ok", reason: "space", says: "22.22 % free, 2.0 GB of 9.0 GB" });
+    expect(root.readings).toEqual({
       free_pct: 22.22, // 2 of 7 used and 2 free; the root's own 1 is in neither
       free_bytes: 2 * GB,
       total_bytes: 10 * GB,
@@ -259,6 +260,17 @@ describe("a read-only file system", () => {
     await round();
     remount(board, "/", "rw,discard", "rw,emergency_ro,discard");
     expect(judged(await round(), "/")).toMatchObject({ grade: "critical", reason: "readonly" });
+    const late = start("x86-vm");
+    remount(late.board, "/", "rw,discard", "rw,emergency_ro,discard");
+    expect(judged(await late.round(), "/")).toMatchObject({ grade: "critical", reason: "readonly" });
+    expect(late.probed).toEqual([]);
+  });
+
+  test("is not written to", async () => {
+    const { board, round, probed } = start("rpi-cm4-debian");
+    remount(board, "/", "mmcblk0p2 rw", "mmcblk0p2 ro");
+    await round();
+    expect(probed).toEqual(["/mnt/record store"]);
   });
 });
 
@@ -334,6 +346,34 @@ describe("the write probe", () => {
     remount(board, "/mnt/sdcard", "28 14 179:97", "31 14 179:97");
     expect(judged(await round(), "/mnt/sdcard").grade).toBe("ok");
     expect(probed.filter((folder) => folder === "/mnt/sdcard")).toHaveLength(2);
+  });
+
+  test("is forgotten with its mount: what comes back is tried anew", async () => {
+    const { board, round, probe } = start("rk3568-buildroot");
+    probe.answer = async (folder) => (folder === "/mnt/sdcard" ? { ended: "io", errno: "EIO" } : { ended: "written" });
+    expect(judged(await round(), "/mnt/sdcard").reason).toBe("io");
+    const all = board.machine.read(MOUNTS) ?? "";
+    edit(board, MOUNTS, (text) => text.replace(/^.* \/mnt\/sdcard .*\n/m, ""));
+    await round();
+    probe.answer = async () => ({ ended: "written" });
+    board.write(MOUNTS, all);
+    expect(judged(await round(), "/mnt/sdcard").grade).toBe("ok");
+  });
+
+  test("does not write to what was unmounted while the one before it hung: its folder belongs to another disk now", async () => {
+    const { board, slowRound, round, clock, probe, probed } = start("rk3568-buildroot");
+    let answer = (_: WriteOutcome): void => {};
+    probe.answer = () =>
+      new Promise((done) => {
+        answer = done;
+      });
+    await slowRound(2_000);
+    edit(board, MOUNTS, (text) => text.replace(/^.* \/(mnt\/sdcard|oem) .*\n/gm, ""));
+    await round();
+    probe.answer = async () => ({ ended: "written" });
+    answer({ ended: "written" });
+    await clock.wind(0);
+    expect(probed).toEqual(["/var/lib/vigil", "/userdata"]);
   });
 
   test("can be turned off for a mount", async () => {
@@ -465,11 +505,19 @@ describe("the forecast", () => {
     expect(await fill(start("x86-vm"), 4, 22 * GB, 3 * GB)).toMatchObject({ grade: "minor", reason: "space" });
   });
 
+  test("goes on while other mounts come and go, and begins anew when another disk is mounted there", async () => {
+    const check = start("x86-vm");
+    await fill(check, 4, 66 * GB, 2 * GB);
+    edit(check.board, MOUNTS, (text) => `${text}90 27 8:17 / /media/usb rw - ext4 /dev/sdb1 rw\n`);
+    expect(judged(await check.round(), "/").readings).toHaveProperty("full_in_h");
+    remount(check.board, "/", "27 1 254:0", "91 1 254:16");
+    expect(judged(await check.round(), "/").readings).not.toHaveProperty("full_in_h");
+  });
+
   test("begins anew when the file system has another size", async () => {
     const check = start("x86-vm");
     await fill(check, 4, 66 * GB, 2 * GB);
     check.board.spaces.set("/", { ...PLENTY, totalBytes: 200 * GB, freeBytes: 50 * GB });
     expect(judged(await check.round(), "/").readings).not.toHaveProperty("full_in_h");
-    await check.clock.wind(HOUR);
   });
 });

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as z from "zod/mini";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
 import { processes } from "../../../agent/checks/process.ts";
+import type { Machine } from "../../../platform/machine.ts";
+import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { asKernel, type StatFacts, statText } from "../../kit/proc.ts";
@@ -21,8 +23,11 @@ afterEach(() => {
 });
 
 function watch(...watches: unknown[]): Judge {
+  return watchOn(asKernel(board.machine), ...watches);
+}
+function watchOn(machine: Machine, ...watches: unknown[]): Judge {
   const config = processes.Config.parse({ watch: watches });
-  judge = processes.begin(config, { machine: asKernel(board.machine), clock });
+  judge = processes.begin(config, { machine, clock });
   if (judge === undefined) throw new Error("nothing to watch");
   return judge;
 }
@@ -45,6 +50,14 @@ function run(facts: StatFacts & { argv?: string[]; exe?: string }): void {
   rmSync(board.machine.at(`/proc/${pid}/exe`), { force: true });
   symlinkSync(exe, board.machine.at(`/proc/${pid}/exe`));
 }
+/** Tells of every walk through /proc. */
+const counting = (machine: Machine, walked: () => void): Machine => ({
+  ...machine,
+  list(path) {
+    if (path === "/proc") walked();
+    return machine.list(path);
+  },
+});
 const end = (pid: number): void => rmSync(board.machine.at(`/proc/${pid}`), { recursive: true, force: true });
 
 describe("the config", () => {
@@ -99,6 +112,55 @@ describe("by executable and command line", () => {
     const verdict = await only();
     expect(verdict).toMatchObject({ grade: "major", reason: "missing" });
     expect(verdict.says).toContain("1 left as zombie");
+  });
+
+  test("long missing it is looked for more seldom, and found soon when it is back", async () => {
+    let walks = 0;
+    const machine = asKernel(board.machine);
+    watchOn(
+      counting(machine, () => {
+        walks += 1;
+      }),
+      { name: "w", exe: "/w" },
+    );
+    for (let second = 0; second < 60; second += 1) await only();
+    const often = walks;
+    expect(often).toBe(60);
+    for (let second = 0; second < 60; second += 1) await only();
+    expect(walks - often).toBeLessThanOrEqual(13);
+    run({ pid: 50, exe: "/w" });
+    expect(await only(5_000)).toMatchObject({ grade: "ok", value: 1 });
+  });
+
+  test("while all is well /proc is walked through once, at the start", async () => {
+    let walks = 0;
+    const machine = asKernel(board.machine);
+    run({ pid: 50, exe: "/w" });
+    watchOn(
+      counting(machine, () => {
+        walks += 1;
+      }),
+      { name: "w", exe: "/w" },
+    );
+    for (let second = 0; second < 100; second += 1) await only();
+    expect(walks).toBe(1);
+  });
+
+  test("an executable that is not ours to see is known by the name of its process", async () => {
+    const machine = asKernel(board.machine);
+    const link = (path: string): string => {
+      throw new Failure("MACHINE_READ", `cannot read ${path}: EACCES`, { facts: { path, errno: "EACCES" } });
+    };
+    run({ pid: 50, comm: "a-rather-long-n", argv: ["a-rather: master"] });
+    run({ pid: 51, comm: "other", argv: ["/opt/by-argument"] });
+    run({ pid: 52, comm: "kernel-thread", argv: [] });
+    watchOn(
+      { ...machine, link },
+      { name: "named", exe: "/opt/a-rather-long-name" },
+      { name: "argument", exe: "/opt/by-argument" },
+      { name: "thread", exe: "/opt/kernel-thread" },
+    );
+    expect(await round()).toMatchObject([{ grade: "ok" }, { grade: "ok" }, { grade: "major", reason: "missing" }]);
   });
 
   test("another process under the old pid is not the old one", async () => {
@@ -169,6 +231,14 @@ describe("counts", () => {
     expect(await only()).toMatchObject({ grade: "critical", reason: "count", value: 1 });
     end(50);
     expect(await only()).toMatchObject({ grade: "critical", reason: "missing", value: 0 });
+  });
+
+  test("one of many that ends is no longer counted in the next round", async () => {
+    for (const pid of [50, 51, 52]) run({ pid, exe: "/w", start: pid });
+    watch({ name: "workers", exe: "/w" });
+    expect(await only()).toMatchObject({ value: 3 });
+    end(52);
+    expect(await only()).toMatchObject({ grade: "ok", value: 2, readings: { alive_count: 2 } });
   });
 
   test("a child that is still its parent's copy for a moment is not too many; a second copy that stays is", async () => {
@@ -334,6 +404,33 @@ describe("memory and descriptors", () => {
     }
     expect(last).toMatchObject({ grade: "minor", reason: "memory", unit: "B/h" });
     expect(last?.value).toBeCloseTo(12 * 262_144, -3);
+  });
+
+  test("descriptors are counted once a minute, and not at all where they are not ours to see", async () => {
+    const machine = asKernel(board.machine);
+    let counted = 0;
+    let denied = false;
+    const list = (path: string): readonly string[] => {
+      if (path !== "/proc/50/fd") return machine.list(path);
+      counted += 1;
+      if (denied) throw new Failure("MACHINE_READ", "cannot read: EACCES", { facts: { path, errno: "EACCES" } });
+      return Array.from({ length: 90 }, (_, fd) => String(fd));
+    };
+    run({ pid: 50, exe: "/w" });
+    board.write("/proc/50/limits", "Max open files            100                  4096                 files     \n");
+    watchOn({ ...machine, list }, { name: "w", exe: "/w" });
+    for (let second = 0; second < 60; second += 1)
+      expect(await only()).toMatchObject({
+        grade: "minor",
+        reason: "descriptors",
+        readings: { fds_count: 90, fds_pct: 90 },
+      });
+    expect(counted).toBe(1);
+    denied = true;
+    const { grade, readings } = await only();
+    expect(counted).toBe(2);
+    expect(grade).toBe("ok");
+    expect(readings).not.toHaveProperty("fds_count");
   });
 
   test("processor time is told in percent of one core", async () => {

@@ -1,0 +1,106 @@
+import "../platform/small-buffers.ts"; // before anything that imports mqtt
+import { createHash } from "node:crypto";
+import { parseArgs } from "node:util";
+import { systemClock } from "../platform/clock.ts";
+import { parseConfig, readConfigText } from "../platform/config-file.ts";
+import { folderAt } from "../platform/files.ts";
+import { openLog } from "../platform/log.ts";
+import { machineAt } from "../platform/machine.ts";
+import { openNotifier, readSupervision } from "../platform/notify.ts";
+import { Failure } from "../protocol/failure.ts";
+import { VERSION } from "../protocol/version.ts";
+import { runAgent } from "./app.ts";
+import { AgentConfig } from "./config.ts";
+
+const HELP = `vigil-agent [run] [--config FILE]        看护本设备，直到被停止 · watch this device until stopped
+vigil-agent check [--config FILE] [--json] [--lang zh|en]
+                                         手动自检一轮 · one round by hand; exit 0 ok, 1 warning, 2 critical, 3 unknown
+vigil-agent config --print-defaults      全部配置项及默认值 · every key with its default
+vigil-agent config --validate [--config FILE]
+                                         配置文件哪里写错 · what is wrong with a config file; exit 2 when something is
+vigil-agent inventory                    本设备资产清单（一行 JSON）· what this device is, one line of JSON
+
+  -c, --config FILE    default /etc/vigil/agent.json
+  -h, --help · -v, --version
+`;
+const DEFAULT_CONFIG = "/etc/vigil/agent.json";
+const COMMANDS = ["run", "check", "config", "inventory"];
+
+async function run(file: string, stop: AbortSignal): Promise<number> {
+  const text = await readConfigText(file);
+  const config = parseConfig(text, AgentConfig, file);
+  const { openMqttLink } = await import("../platform/mqtt-link.ts");
+  const { openJournal } = await import("./outbox/journal.ts");
+  const clock = systemClock;
+  const log = openLog(config.logLevel, "agent");
+  const supervision = readSupervision(process.env, process.pid);
+  await using outbox = await openJournal({ folder: folderAt(config.stateDir), clock, log, maxBytes: config.outbox.maxBytes });
+  await runAgent(
+    {
+      config,
+      configHash: createHash("sha256").update(text).digest("hex"),
+      version: VERSION,
+      clock,
+      log,
+      machine: machineAt(),
+      random: Math.random,
+      outbox,
+      openLink: openMqttLink({ clock, random: Math.random, log }),
+      cron: async (expression, work, signal) => (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
+      notify: openNotifier(supervision.fd),
+      watchdogMs: supervision.watchdogMs ?? 60_000,
+      takeInventory: async () => {
+        const { runInventory } = await import("./inventory.ts");
+        const { runProgram } = await import("../platform/run.ts");
+        return runInventory((order) => runProgram(order, clock), [process.execPath, "--disable-warning=ExperimentalWarning", import.meta.filename, "inventory"]);
+      },
+    },
+    stop,
+  );
+  return 0;
+}
+
+async function main(args: string[], stop: AbortSignal): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      config: { type: "string", short: "c" },
+      json: { type: "boolean", default: false },
+      lang: { type: "string" },
+      "print-defaults": { type: "boolean", default: false },
+      validate: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+      version: { type: "boolean", short: "v", default: false },
+    },
+  });
+  const [command = "run", ...extra] = positionals;
+  if (values.help) return say(HELP);
+  if (values.version) return say(`${VERSION}\n`);
+  if (!COMMANDS.includes(command) || extra.length > 0) throw new Failure("ARGUMENT_INVALID", `no command "${[command, ...extra].join(" ")}"; there are ${COMMANDS.join(", ")}`);
+  if (command === "run") return run(values.config ?? DEFAULT_CONFIG, stop);
+  const commands = await import("./commands.ts"); // loaded only by hand: the watching agent has no use for it
+  const lang = values.lang ?? (/^en/.test(process.env["LC_ALL"] ?? process.env["LANG"] ?? "") ? "en" : "zh");
+  if (command === "check") return commands.check({ file: values.config, fallback: DEFAULT_CONFIG, json: values.json, lang, clock: systemClock, machine: machineAt(), signal: stop, say });
+  if (command === "inventory") return commands.inventory(machineAt(), say);
+  if (values["print-defaults"]) return commands.printDefaults(say);
+  if (values.validate) return commands.validate(values.config ?? DEFAULT_CONFIG, say);
+  throw new Failure("ARGUMENT_INVALID", "config takes --print-defaults or --validate");
+}
+
+function say(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
+try {
+  process.exitCode = await main(process.argv.slice(2), stop.signal);
+} catch (error) {
+  const usage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+  const failure = error instanceof Failure;
+  process.stderr.write(failure || usage ? `vigil-agent: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`);
+  if (usage || (failure && error.code === "ARGUMENT_INVALID")) process.stderr.write("see vigil-agent --help\n");
+  process.exitCode = usage || (failure && !["MACHINE_READ"].includes(error.code)) ? 2 : 1;
+}

@@ -1,0 +1,17 @@
+import type { Program } from "./bundle.ts";
+
+/** What `npm run build` makes. Full zod costs a device 9 MB, systeminformation 4 MB, node-cron 3 MB (docs/decisions/0003). */
+export const PROGRAMS: readonly Program[] = [
+  {
+    name: "agent",
+    entry: "agent/main.ts",
+    notAtStart: ["node_modules/systeminformation/", "node_modules/node-cron/"],
+    never: ["node_modules/zod/v4/classic/", "node_modules/zod/v3/", "node_modules/aedes/"],
+  },
+  {
+    name: "aggregator",
+    entry: "aggregator/main.ts",
+    never: ["node_modules/systeminformation/", "node_modules/aedes/"],
+  },
+  { name: "vigil", entry: "ops/main.ts", never: ["node_modules/mqtt/"] },
+];

@@ -1,0 +1,211 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { openJournal } from "../../../agent/outbox/journal.ts";
+import type { Outbox } from "../../../agent/outbox/outbox.ts";
+import { alarmDraft, eventDraft, expectSound, tell } from "../../kit/drafts.ts";
+import { FakeDisk, type Fate } from "../../kit/fake-disk.ts";
+import { HandClock } from "../../kit/hand-clock.ts";
+import { silentLog } from "../../kit/logs.ts";
+
+/** Small files, so that a short story fills them several times: 16 KiB each, some forty records. */
+const open = (folder: FakeDisk): Promise<Outbox> =>
+  openJournal({ folder, clock: new HandClock(), log: silentLog, maxBytes: 32_768, random: () => new Uint8Array(10) });
+
+/** What the world outside was told before the plug was pulled. Facts are told apart by their `since`, starts by name. */
+interface Told {
+  boots: string[];
+  seq: number;
+  /** Every fact that was ever handed in, as `code active since`. */
+  handedIn: Set<string>;
+  /** Facts whose append resolved, in order. */
+  resolved: string[];
+  acked: Set<string>;
+}
+const nothingTold = (): Told => ({ boots: [], seq: 0, handedIn: new Set(), resolved: [], acked: new Set() });
+
+type Step =
+  | { do: "tell"; code: string; active: boolean }
+  | { do: "ack"; back: number }
+  | { do: "figures" }
+  | { do: "restart" };
+
+const factOf = ({ code, body }: { code: string; body: object }): string =>
+  "since" in body ? `${code} ${"active" in body && body.active} ${body.since}` : `event ${code}`;
+
+/** Runs a life of the agent on `disk` and notes what it promised. */
+async function live(disk: FakeDisk, steps: readonly Step[], told: Told): Promise<void> {
+  let outbox = await open(disk);
+  told.boots.push(outbox.boot);
+  for (const [at, step] of steps.entries()) {
+    if (step.do === "tell") {
+      const draft = alarmDraft(step.code, step.active, 1_000 + at);
+      told.handedIn.add(factOf(draft));
+      told.resolved.push(factOf(await tell(outbox, draft)));
+      told.seq = outbox.seq;
+    } else if (step.do === "ack") {
+      const place = { boot: outbox.boot, seq: outbox.seq - step.back };
+      for (const kept of outbox.pending()) if (kept.body.seq <= place.seq) told.acked.add(factOf(kept));
+      outbox.free(place);
+    } else if (step.do === "figures") {
+      // Far more than waits in memory, so that unsynced writes stand between the synced ones.
+      const says = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`figure_number_${i}_pct`, i]));
+      await outbox.keepTelemetry(Array.from({ length: 6 }, () => ({ code: "cpu", body: { ts: at, ...says } })));
+    } else {
+      await outbox[Symbol.asyncDispose]();
+      outbox = await open(disk);
+      told.boots.push(outbox.boot);
+    }
+  }
+}
+
+/** Runs it until `changes` writes, resizes and syncs were done; then the machine stands still for ever. */
+async function liveUntil(changes: number, steps: readonly Step[]): Promise<{ disk: FakeDisk; told: Told }> {
+  const disk = new FakeDisk();
+  const told = nothingTold();
+  await new Promise<void>((stopped, failed) => {
+    disk.before = () => {
+      if (disk.changes < changes) return;
+      stopped();
+      return new Promise(() => {});
+    };
+    live(disk, steps, told).then(stopped, failed);
+  });
+  return { disk, told };
+}
+
+/** What a start after the cut must know, and that it can be worked with. */
+async function expectRight(found: FakeDisk, told: Told): Promise<void> {
+  const outbox = await open(found);
+  expectSound(outbox);
+  expect(outbox.stats()).toMatchObject({ durable: true, droppedRecords: 0 });
+  for (const boot of told.boots) expect(outbox.boot > boot).toBe(true);
+  expect(outbox.seq).toBeGreaterThanOrEqual(told.seq);
+  const pending = outbox.pending().map(factOf);
+  const latest = outbox.latest().map(factOf);
+  for (const fact of [...pending, ...latest]) expect(told.handedIn).toContain(fact);
+  for (const fact of told.resolved) if (!told.acked.has(fact)) expect(pending).toContain(fact);
+  const last = new Map(told.resolved.map((fact) => [fact.split(" ")[0] ?? "", fact]));
+  for (const fact of last.values()) {
+    const newer = [...told.handedIn].filter((other) => other.split(" ")[0] === fact.split(" ")[0]).at(-1);
+    expect([fact, newer]).toContain(latest.find((other) => other.split(" ")[0] === fact.split(" ")[0]));
+  }
+  const kept = await tell(outbox, eventDraft("after"));
+  expect(kept.body).toMatchObject({ boot: outbox.boot, seq: outbox.seq });
+  await using again = await open(found.afterKill());
+  expect(again.pending()).toEqual(outbox.pending());
+  expect(again.boot > outbox.boot).toBe(true);
+}
+
+/** Every way the unsynced writes may have come out: all, none, each alone, each missing, and the last torn at several bytes. */
+function fatesOf(disk: FakeDisk): Fate[][] {
+  const writes = disk.inDoubt;
+  const one = (at: number, fate: Fate, others: Fate): Fate[] =>
+    writes.map((_, index) => (index === at ? fate : others));
+  if (writes.length === 0) return [[]];
+  const length = writes.at(-1)?.bytes ?? 0;
+  const cuts = [1, 15, 16, 17, Math.trunc(length / 2), length - 17, length - 1].filter(
+    (cut) => cut > 0 && cut < length,
+  );
+  return [
+    writes.map(() => "kept" as const),
+    writes.map(() => "lost" as const),
+    ...writes.flatMap((_, at) => [one(at, "kept", "lost"), one(at, "lost", "kept")]),
+    ...[...new Set(cuts)].flatMap((cut) => [
+      one(writes.length - 1, { cut }, "kept"),
+      one(writes.length - 1, { cut }, "lost"),
+    ]),
+  ];
+}
+
+const tells = (from: number, to: number): Step[] =>
+  Array.from(
+    { length: to - from },
+    (_, at): Step => ({ do: "tell", code: `c${(from + at) % 4}`, active: (from + at) % 3 > 0 }),
+  );
+const STORY: Step[] = [
+  ...tells(0, 5),
+  { do: "figures" },
+  { do: "ack", back: 2 },
+  ...tells(5, 14),
+  { do: "ack", back: 0 },
+  { do: "figures" },
+  ...tells(14, 20),
+  { do: "restart" },
+  { do: "ack", back: 1 },
+  ...tells(20, 31),
+  { do: "ack", back: 3 },
+  { do: "figures" },
+  ...tells(31, 40),
+  { do: "restart" },
+  ...tells(40, 44),
+  { do: "ack", back: 0 },
+  ...tells(44, 60),
+  { do: "ack", back: 12 },
+  ...tells(60, 68),
+];
+
+describe("the plug is pulled", () => {
+  test("after every single write, with every fate of what was not synced: the next start is right", async () => {
+    const whole = new FakeDisk();
+    const told = nothingTold();
+    await live(whole, STORY, told);
+    expect(told.resolved).toHaveLength(68);
+    let cuts = 0;
+    for (let changes = 0; changes <= whole.changes; changes += 1) {
+      const { disk, told: soFar } = await liveUntil(changes, STORY);
+      for (const fates of fatesOf(disk)) {
+        await expectRight(disk.afterCut(fates), soFar);
+        cuts += 1;
+      }
+    }
+    expect(cuts).toBeGreaterThan(500);
+  });
+
+  test("and again at every write of the start that follows", async () => {
+    const whole = new FakeDisk();
+    await live(whole, STORY, nothingTold());
+    for (let changes = 0; changes <= whole.changes; changes += 4) {
+      const { disk, told } = await liveUntil(changes, STORY);
+      for (const fates of fatesOf(disk).filter((_, at) => at % 3 === 0))
+        await cutTheStart(() => disk.afterCut(fates), told);
+    }
+  });
+
+  test("in any story at any write", async () => {
+    const code = fc.constantFrom("a", "b", "c");
+    const step: fc.Arbitrary<Step> = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ do: fc.constant("tell" as const), code, active: fc.boolean() }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant("ack" as const), back: fc.nat(3) }) },
+      { weight: 1, arbitrary: fc.constantFrom<Step>({ do: "figures" }, { do: "restart" }) },
+    );
+    // An ack now and then, so that nothing need be given up: what is given up has its own tests.
+    const steps = fc
+      .array(step, { minLength: 1, maxLength: 60 })
+      .map((list) => list.flatMap((one, at): Step[] => (at % 6 === 5 ? [one, { do: "ack", back: 1 }] : [one])));
+    const fate = fc.oneof(fc.constantFrom<Fate>("kept", "lost"), fc.record({ cut: fc.nat(600) }));
+    await fc.assert(
+      fc.asyncProperty(steps, fc.nat(120), fc.array(fate, { maxLength: 6 }), async (story, changes, fates) => {
+        const { disk, told } = await liveUntil(changes, story);
+        await expectRight(disk.afterCut(fates), told);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** Starts on what was found, cuts that start after each of its writes, and starts again. */
+async function cutTheStart(find: () => FakeDisk, told: Told): Promise<void> {
+  for (let changes = 0; ; changes += 1) {
+    const disk = find();
+    const finished = await new Promise<boolean>((done, failed) => {
+      disk.before = () => {
+        if (disk.changes < changes) return;
+        done(false);
+        return new Promise(() => {});
+      };
+      open(disk).then(() => done(true), failed);
+    });
+    if (finished) return;
+    for (const fates of fatesOf(disk)) await expectRight(disk.afterCut(fates), told);
+  }
+}

@@ -1,0 +1,52 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { needs, programPath } from "../kit/peers.ts";
+import { tempFolder } from "../kit/temp.ts";
+
+const DEPLOY = join(import.meta.dirname, "../../deploy");
+const UNITS = ["vigil-agent.service", "vigil-aggregator.service"];
+const read = (name: string): string => readFileSync(join(DEPLOY, name), "utf8");
+const skip = needs("systemd-analyze", "systemd");
+
+/** Runs systemd-analyze on the unit as shipped, its programs laid in a folder. Returns what it found, without what only a newer systemd knows. */
+function verify(name: string, text: string): string[] {
+  using folder = tempFolder();
+  copyFileSync(join(DEPLOY, "vigil-notify-exec"), join(folder.path, "vigil-notify-exec"));
+  chmodSync(join(folder.path, "vigil-notify-exec"), 0o755);
+  const unit = join(folder.path, name);
+  writeFileSync(unit, text.replaceAll("/usr/lib/vigil/", `${folder.path}/`));
+  const { stderr, status } = spawnSync(programPath("systemd-analyze"), ["verify", "--man=no", unit], {
+    encoding: "utf8",
+  });
+  const found = [...new Set(stderr.split("\n"))].filter(
+    (line) => line.includes("vigil") && !/RestartSteps|RestartMaxDelaySec/.test(line),
+  );
+  return status === 0 ? found : [...found, `exit ${status}`];
+}
+
+for (const name of UNITS) {
+  test.skipIf(skip)(`${name} is a unit systemd understands, word for word`, () => {
+    expect(verify(name, read(name))).toEqual([]);
+    expect(verify(name, read(name).replace("LockPersonality=yes", "LockPersonalty=yes"))).not.toEqual([]);
+  });
+
+  test.skipIf(skip)(`${name} leaves its program little to misuse`, () => {
+    using folder = tempFolder();
+    copyFileSync(join(DEPLOY, name), join(folder.path, name));
+    const args = ["security", "--offline=true", "--threshold=30", join(folder.path, name)];
+    const { stdout, status } = spawnSync(programPath("systemd-analyze"), args, { encoding: "utf8" });
+    expect(status, stdout.split("\n").at(-2)).toBe(0);
+  });
+}
+
+test("the agent's unit keeps the budget of docs/performance.md and lets the checks see the machine", () => {
+  const lines = read("vigil-agent.service").split("\n");
+  for (const line of ["MemoryMax=56M", "Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"]) {
+    expect(lines).toContain(line);
+  }
+  for (const blind of ["ProtectProc=", "ProcSubset=", "PrivateDevices=", "ProtectHome=", "MemoryDenyWriteExecute="]) {
+    expect(lines.filter((line) => line.startsWith(blind))).toEqual([]);
+  }
+});

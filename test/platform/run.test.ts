@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { systemClock } from "../../platform/clock.ts";
+import { runProgram } from "../../platform/run.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { tempFolder } from "../kit/temp.ts";
+
+const roomy = { deadlineMs: 20_000, outputCapBytes: 65_536 };
+const run = (...argv: [string, ...string[]]) => runProgram({ argv, ...roomy }, systemClock);
+
+test("what a program printed is what it answers", async () => {
+  expect(await run("printf", "%s\\n", "温度 ok")).toBe("温度 ok\n");
+  expect(await run("true")).toBe("");
+});
+
+test("no shell reads the arguments", async () => {
+  expect(await run("printf", "%s|", "$(id)", "; id", "*", "a b")).toBe("$(id)|; id|*|a b|");
+});
+
+test("an exit code but 0 is a failure with the program's last words", async () => {
+  await expect(run("sh", "-c", "echo out; echo no such disk >&2; exit 3")).rejects.toMatchObject({
+    code: "RUN_FAILED",
+    facts: { program: "sh", exit: "3", stderr: "no such disk" },
+  });
+});
+
+test("a program ended by a signal is a failure that names it", async () => {
+  await expect(run("sh", "-c", "kill -TERM $$")).rejects.toMatchObject({
+    code: "RUN_FAILED",
+    facts: { exit: "SIGTERM" },
+  });
+});
+
+test.each(["vigil-no-such-program", "/etc", "/no/such/path"])("%s cannot be run: missing", async (program) => {
+  await expect(run(program)).rejects.toMatchObject({ code: "RUN_MISSING", facts: { program } });
+});
+
+test("printing exactly as much as it may is fine, one byte more ends it", async () => {
+  const argv: [string, ...string[]] = ["head", "-c", "5000", "/dev/zero"];
+  expect(await runProgram({ argv, deadlineMs: 20_000, outputCapBytes: 5_000 }, systemClock)).toHaveLength(5_000);
+  await expect(runProgram({ argv, deadlineMs: 20_000, outputCapBytes: 4_999 }, systemClock)).rejects.toMatchObject({
+    code: "RUN_OUTPUT",
+  });
+});
+
+test("a program that prints for ever is ended at the cap", async () => {
+  await expect(run("yes")).rejects.toMatchObject({ code: "RUN_OUTPUT" });
+});
+
+test("past its deadline it is ended with all its children", async () => {
+  using folder = tempFolder();
+  const note = join(folder.path, "pids");
+  const clock = new HandClock();
+  const script = `sleep 1000 & echo "$$ $!" > ${note}.new; mv ${note}.new ${note}; wait`;
+  const outcome = runProgram({ argv: ["sh", "-c", script], deadlineMs: 5_000, outputCapBytes: 10 }, clock);
+  const failed = expect(outcome).rejects.toMatchObject({ code: "RUN_DEADLINE" });
+  const pids = (await written(note)).trim().split(" ").map(Number);
+  expect(pids.every(alive)).toBe(true);
+  await clock.wind(4_999);
+  expect(pids.every(alive)).toBe(true);
+  await clock.wind(1);
+  await failed;
+  while (pids.some(alive)) await systemClock.sleep(5);
+});
+
+test("a child left behind in the group is ended too, and does not outlive the deadline by holding the output open", async () => {
+  using folder = tempFolder();
+  const note = join(folder.path, "pid");
+  const clock = new HandClock();
+  const script = `sleep 1000 & echo $! > ${note}.new; mv ${note}.new ${note}; exit 0`;
+  const outcome = runProgram({ argv: ["sh", "-c", script], deadlineMs: 5_000, outputCapBytes: 10 }, clock);
+  const failed = expect(outcome).rejects.toMatchObject({ code: "RUN_DEADLINE" });
+  const pid = Number(await written(note));
+  await clock.wind(5_000);
+  await failed;
+  while (alive(pid)) await systemClock.sleep(5);
+});
+
+async function written(path: string): Promise<string> {
+  for (;;) {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      await systemClock.sleep(5);
+    }
+  }
+}
+/** A zombie nobody buried yet is not alive. */
+function alive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}
