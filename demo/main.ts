@@ -110,7 +110,7 @@ function prepare({ state, mqttPort, httpPort, device, watch, fresh }: Options): 
     checks: {
       disk: quick,
       memory: quick,
-      process: { holdOffMs: 3_000, watch: watch.map((name) => ({ name: slug(name), command: name })) },
+      process: { holdOffMs: 3_000, watch: watch.map((name) => ({ name: slug(name), command: name.trim().split(/\s+/) })) },
     },
   });
   json("aggregator.json", {

@@ -19,6 +19,8 @@ export interface Folder {
   readonly path: string;
   /** Takes the folder for this process; returns the pid of another living process that has it, else undefined. */
   claim(): Promise<number | undefined>;
+  /** Gives up what `claim` took. */
+  release(): Promise<void>;
   /** The first `most` bytes of a file, undefined when there is none. */
   read(name: string, most: number): Promise<Buffer | undefined>;
   /** Opens for writing in place, empty when it was not there. */
@@ -49,6 +51,10 @@ export function folderAt(path: string): Folder {
       await handle.write(mine.padEnd(80), 0);
       const winner = await textAt(handle);
       return winner === mine ? undefined : Number(winner.split(" ")[0]);
+    },
+    async release() {
+      await using handle = await openMade(CLAIM);
+      await handle.write(" ".repeat(80), 0);
     },
     async read(name, most) {
       try {

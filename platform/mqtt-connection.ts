@@ -104,6 +104,7 @@ export class MqttConnection {
     }
     this.#sendAcks();
     this.#up = false;
+    this.#parts.incoming.clear();
     this.#socket.end(GOODBYE);
   }
 

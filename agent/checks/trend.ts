@@ -4,14 +4,16 @@ export interface Point {
   value: number;
 }
 
-/** Of all pairs of points so many must rise at least so fast. One step splits the points in two and reaches 60 % at most. */
+/** Of all pairs of points so many must rise at least so fast. One step among five points or more reaches 60 %. */
 const CONFIRMED_BY = 0.65;
+const LEAST_POINTS = 5;
 
 /**
  * Robust rise per millisecond: the slope that 65 % of all pairs of points reach (a stricter kin of Theil–Sen's median, which
- * a single step in the middle passes). A step or a few wild points are no rise. Undefined with fewer than two moments.
+ * a single step in the middle passes). A step or a few wild points are no rise. Undefined with fewer than five points.
  */
 export function riseOf(points: readonly Point[]): number | undefined {
+  if (points.length < LEAST_POINTS) return undefined;
   const slopes: number[] = [];
   for (const [i, from] of points.entries())
     for (let j = i + 1; j < points.length; j += 1) {

@@ -127,9 +127,11 @@ export class TwinFiles {
   }
 
   async close(): Promise<void> {
-    const files = this.#files ?? [];
+    if (this.#files === undefined) return;
+    const files = this.#files;
     this.#files = undefined;
     for (const file of files) await file[Symbol.asyncDispose]();
+    await this.#folder.release().catch(() => undefined);
   }
 
   #file(side: Side): OpenFile {

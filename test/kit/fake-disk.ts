@@ -27,13 +27,14 @@ export class FakeDisk implements Folder {
   holder: number | undefined;
 
   constructor(files: ReadonlyMap<string, Buffer> = new Map()) {
-    this.#files = new Map(files);
-    this.#synced = new Map(files);
+    this.#files = copied(files);
+    this.#synced = copied(files);
   }
 
   async claim(): Promise<number | undefined> {
     return this.holder;
   }
+  async release(): Promise<void> {}
   async read(name: string): Promise<Buffer | undefined> {
     await this.beforeOpen("read", name);
     const bytes = this.#files.get(name);
@@ -69,6 +70,15 @@ export class FakeDisk implements Folder {
     this.#synced.set(name, Buffer.from(bytes));
   }
 
+  /** The same disk as it is at this moment, with the same writes in doubt. */
+  copy(): FakeDisk {
+    const twin = new FakeDisk();
+    twin.#files = copied(this.#files);
+    twin.#synced = copied(this.#synced);
+    twin.#unsynced = [...this.#unsynced];
+    return twin;
+  }
+
   /** How many writes a power cut now would put in doubt. */
   get inDoubt(): readonly { bytes: number }[] {
     return this.#unsynced.map((change) => ({ bytes: "bytes" in change ? change.bytes.length : 0 }));
@@ -76,7 +86,7 @@ export class FakeDisk implements Folder {
 
   /** The disk as it is found after a power cut now, when each unsynced write had the fate named. */
   afterCut(fates: readonly Fate[] = []): FakeDisk {
-    const files = new Map([...this.#synced].map(([name, bytes]) => [name, Buffer.from(bytes)]));
+    const files = copied(this.#synced);
     for (const [index, change] of this.#unsynced.entries()) {
       const fate = fates[index] ?? "lost";
       if (fate === "lost") continue;
@@ -115,11 +125,14 @@ export class FakeDisk implements Folder {
 function put(files: Map<string, Buffer>, change: Change): void {
   const old = files.get(change.name) ?? Buffer.alloc(0);
   const size = "bytes" in change ? Math.max(old.length, change.at + change.bytes.length) : change.resize;
-  const bytes = Buffer.alloc(size);
-  old.copy(bytes);
+  const bytes = size === old.length ? old : Buffer.alloc(size);
+  if (bytes !== old) old.copy(bytes);
   if ("bytes" in change) bytes.set(change.bytes, change.at);
   files.set(change.name, bytes);
 }
+
+const copied = (files: ReadonlyMap<string, Buffer>): Map<string, Buffer> =>
+  new Map([...files].map(([name, bytes]) => [name, Buffer.from(bytes)]));
 
 /** The system's error of that code. */
 export const systemError = (code: string): Error => Object.assign(new Error(`${code}: as the test wants it`), { code });

@@ -69,7 +69,11 @@ describe("a broker that cannot be trusted", () => {
       fc.uint8Array({ maxLength: 60 }).map((a) => [...a]),
       fc.array(frame, { maxLength: 4 }).map((a) => a.flat()),
     );
-    const attacks = fc.sample(fc.tuple(fc.boolean(), bytes), 600);
+    // The first made mqtt.js throw: a QoS 2 message whose id is cut off, then its release.
+    const attacks: [boolean, number[]][] = [
+      [true, [0x34, 3, 0, 1, 97, 0x62, 0]],
+      ...fc.sample(fc.tuple(fc.boolean(), bytes), 600),
+    ];
     await using server = await enemy((socket, nth) => {
       const attack = attacks[nth];
       if (attack === undefined) socket.write(Uint8Array.from(CONNACK));

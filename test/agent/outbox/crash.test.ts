@@ -73,6 +73,21 @@ async function liveUntil(changes: number, steps: readonly Step[]): Promise<{ dis
   return { disk, told };
 }
 
+/** Every moment of a story at which the plug can be pulled: before each write, resize and sync, and after the last. */
+async function everyMoment(steps: readonly Step[]): Promise<{ disk: FakeDisk; told: Told }[]> {
+  const disk = new FakeDisk();
+  const told = nothingTold();
+  const moments: { disk: FakeDisk; told: Told }[] = [];
+  const note = (): void => {
+    moments.push({ disk: disk.copy(), told: structuredClone(told) });
+  };
+  disk.before = note;
+  await live(disk, steps, told);
+  note();
+  expect(told.resolved).toHaveLength(steps.filter((step) => step.do === "tell").length);
+  return moments;
+}
+
 /** What a start after the cut must know, and that it can be worked with. */
 async function expectRight(found: FakeDisk, told: Told): Promise<void> {
   const outbox = await open(found);
@@ -146,15 +161,10 @@ const STORY: Step[] = [
 
 describe("the plug is pulled", () => {
   test("after every single write, with every fate of what was not synced: the next start is right", async () => {
-    const whole = new FakeDisk();
-    const told = nothingTold();
-    await live(whole, STORY, told);
-    expect(told.resolved).toHaveLength(68);
     let cuts = 0;
-    for (let changes = 0; changes <= whole.changes; changes += 1) {
-      const { disk, told: soFar } = await liveUntil(changes, STORY);
+    for (const { disk, told } of await everyMoment(STORY)) {
       for (const fates of fatesOf(disk)) {
-        await expectRight(disk.afterCut(fates), soFar);
+        await expectRight(disk.afterCut(fates), told);
         cuts += 1;
       }
     }
@@ -162,10 +172,8 @@ describe("the plug is pulled", () => {
   });
 
   test("and again at every write of the start that follows", async () => {
-    const whole = new FakeDisk();
-    await live(whole, STORY, nothingTold());
-    for (let changes = 0; changes <= whole.changes; changes += 4) {
-      const { disk, told } = await liveUntil(changes, STORY);
+    const moments = (await everyMoment(STORY)).filter((_, at) => at % 4 === 0);
+    for (const { disk, told } of moments) {
       for (const fates of fatesOf(disk).filter((_, at) => at % 3 === 0))
         await cutTheStart(() => disk.afterCut(fates), told);
     }

@@ -1,18 +1,20 @@
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openJournal } from "../../../agent/outbox/journal.ts";
 import type { Outbox } from "../../../agent/outbox/outbox.ts";
+import { systemClock } from "../../../platform/clock.ts";
 import { folderAt } from "../../../platform/files.ts";
 import { alarmDraft, codes, expectSound, tell } from "../../kit/drafts.ts";
-import { HandClock } from "../../kit/hand-clock.ts";
 import { silentLog } from "../../kit/logs.ts";
-import { needsMounts, openMountSpace } from "../../kit/mount-space.ts";
+import { fillUp, needsMounts, openMountSpace } from "../../kit/mount-space.ts";
+import { until } from "../../kit/stack.ts";
 import { tempFolder } from "../../kit/temp.ts";
 
-const open = (path: string, clock = new HandClock()): Promise<Outbox> =>
-  openJournal({ folder: folderAt(path), clock, log: silentLog, maxBytes: 131_072 });
+/** Real writes take real time: the clock is the machine's, and a second try comes soon. */
+const open = (path: string): Promise<Outbox> =>
+  openJournal({ folder: folderAt(path), clock: systemClock, log: silentLog, maxBytes: 131_072, healEveryMs: 20 });
 
 describe("on a real disk", () => {
   test("kill -9 at any moment: what was said to be on flash is there, numbers and names go on", async () => {
@@ -47,14 +49,12 @@ describe("on a real disk", () => {
     });
     const gone = new Promise((done) => writer.once("exit", done));
     await new Promise((done) => writer.stdout.once("data", done));
-    const clock = new HandClock();
-    const second = await open(path, clock);
+    const second = await open(path);
     expect(second.stats().because).toContain(`process ${writer.pid}`);
     await tell(second, alarmDraft("mine"));
     writer.kill("SIGKILL");
     await gone;
-    for (let i = 0; i < 200 && !second.stats().durable; i += 1) await clock.wind(60_000);
-    expect(second.stats().durable).toBe(true);
+    await untilDurable(second);
     await second[Symbol.asyncDispose]();
     await using third = await open(path);
     expect(codes(third.pending())).toContain("mine");
@@ -67,7 +67,7 @@ describe("on a real disk", () => {
       const mount = space.mountExt4("full", { megabytes: 8 });
       const path = join(space.at(mount), "state");
       await (await open(path))[Symbol.asyncDispose]();
-      fill(space.at(mount), space);
+      fillUp(join(space.at(mount), "filler"));
       const outbox = await open(path);
       for (let since = 1; since <= 400; since += 1) {
         await tell(outbox, alarmDraft(`c${since % 3}`, since % 2 === 0, since));
@@ -86,13 +86,12 @@ describe("on a real disk", () => {
     using space = openMountSpace();
     const mount = space.mountExt4("full", { megabytes: 8 });
     const path = join(space.at(mount), "state");
-    const filler = fill(space.at(mount), space);
-    const clock = new HandClock();
-    const outbox = await open(path, clock);
+    fillUp(join(space.at(mount), "filler"));
+    const outbox = await open(path);
     await tell(outbox, alarmDraft("disk"));
     expect(outbox.stats()).toMatchObject({ durable: false, because: expect.stringContaining("ENOSPC") });
-    space.run("rm", filler);
-    await untilDurable(outbox, clock);
+    rmSync(join(space.at(mount), "filler"));
+    await untilDurable(outbox);
     await outbox[Symbol.asyncDispose]();
     await using again = await open(path);
     expect(codes(again.latest())).toEqual(["disk"]);
@@ -109,13 +108,12 @@ describe("on a real disk", () => {
       await tell(first, alarmDraft("before"));
       await first[Symbol.asyncDispose]();
       space.run("mount", "-o", "remount,ro", mount);
-      const clock = new HandClock();
-      const outbox = await open(path, clock);
+      const outbox = await open(path);
       expect(codes(outbox.latest())).toEqual(["before"]);
       await tell(outbox, alarmDraft("during"));
       expect(outbox.stats()).toMatchObject({ durable: false, because: expect.stringContaining("EROFS") });
       space.run("mount", "-o", "remount,rw", mount);
-      await untilDurable(outbox, clock);
+      await untilDurable(outbox);
       await outbox[Symbol.asyncDispose]();
       await using again = await open(path);
       expect(codes(again.pending())).toEqual(["before", "during"]);
@@ -123,22 +121,7 @@ describe("on a real disk", () => {
   );
 });
 
-/** Real writes need real time between the turns of a hand-wound clock. */
-async function untilDurable(outbox: Outbox, clock: HandClock): Promise<void> {
-  for (let i = 0; i < 200 && !outbox.stats().durable; i += 1) await clock.wind(5_000);
-  expect(outbox.stats().durable).toBe(true);
-}
-
-/** Takes every free block of the file system; returns the file that holds them, as the namespace names it. */
-function fill(mount: string, space: { run(program: string, ...args: string[]): string; folder: string }): string {
-  const file = `${space.folder}/${mount.split("/").at(-1)}/filler`;
-  space.run(
-    "sh",
-    "-c",
-    `dd if=/dev/zero of=${file} bs=64k 2>/dev/null; dd if=/dev/zero of=${file}2 bs=512 2>/dev/null; sync; rm -f ${file}3; true`,
-  );
-  return file;
-}
+const untilDurable = (outbox: Outbox): Promise<boolean> => until("durable again", 20_000, () => outbox.stats().durable);
 
 /** Starts the writer, kills it after so many lines, returns all it said. */
 async function writeUntilKilled(path: string, lines: number): Promise<string[]> {
