@@ -67,7 +67,9 @@ export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<
   await tell.first();
 
   const startedAt = clock.now();
-  const signOfLife = () => [{ code: "self", body: { ts: clock.wall(), uptime_s: Math.round((clock.now() - startedAt) / 1000) } }];
+  const signOfLife = () => [
+    { code: "self", body: { ts: clock.wall(), uptime_s: Math.round((clock.now() - startedAt) / 1000) } },
+  ];
   const walk = {
     clock,
     signal,
@@ -84,8 +86,20 @@ export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<
   log.info({ event: "agent.started", boot: outbox.boot, checks: posts.map(({ id }) => id) }, "watching");
   await Promise.all([
     walkRounds<readonly Verdict[], Post>(walk, posts, tell.results),
-    every(parts, config.heartbeatMs, 0, () => courier.telemetry([...signOfLife(), ...samples(figures, clock.wall(), (id) => id === "self")]), signal),
-    every(parts, config.telemetryMs, 2_000, () => courier.telemetry(samples(figures, clock.wall(), (id) => id !== "self")), signal),
+    every(
+      parts,
+      config.heartbeatMs,
+      0,
+      () => courier.telemetry([...signOfLife(), ...samples(figures, clock.wall(), (id) => id === "self")]),
+      signal,
+    ),
+    every(
+      parts,
+      config.telemetryMs,
+      2_000,
+      () => courier.telemetry(samples(figures, clock.wall(), (id) => id !== "self")),
+      signal,
+    ),
     every(
       parts,
       config.inventoryMs,
@@ -103,7 +117,14 @@ export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
 
-function courierPart({ config, clock, log, outbox, version, openLink }: AgentParts): Omit<Parameters<typeof startCourier>[0], "info"> {
+function courierPart({
+  config,
+  clock,
+  log,
+  outbox,
+  version,
+  openLink,
+}: AgentParts): Omit<Parameters<typeof startCourier>[0], "info"> {
   return {
     outbox,
     clock,
@@ -131,7 +152,10 @@ function courierPart({ config, clock, log, outbox, version, openLink }: AgentPar
 
 /** Begins every check that is configured and that this machine has. */
 function begin({ config, machine, clock, log }: AgentParts, self: CheckKind, stack: AsyncDisposableStack): Post[] {
-  const all = [...configured(config.checks), ...(config.checks.self.enabled ? [{ kind: self, config: config.checks.self }] : [])];
+  const all = [
+    ...configured(config.checks),
+    ...(config.checks.self.enabled ? [{ kind: self, config: config.checks.self }] : []),
+  ];
   return all.flatMap(({ kind, config: own }): Post[] => {
     const judge = kind.begin(own, { machine, clock, stateDir: config.stateDir });
     if (judge === undefined) {
@@ -139,12 +163,26 @@ function begin({ config, machine, clock, log }: AgentParts, self: CheckKind, sta
       return [];
     }
     stack.defer(() => judge.close?.());
-    return [{ id: kind.id, kind, config: own, every: own.every, deadlineMs: own.deadlineMs, judge: (signal) => judge.judge(signal) }];
+    return [
+      {
+        id: kind.id,
+        kind,
+        config: own,
+        every: own.every,
+        deadlineMs: own.deadlineMs,
+        judge: (signal) => judge.judge(signal),
+      },
+    ];
   });
 }
 
 /** The one way from verdicts to records: debounce, root causes, one durable append, then the courier is woken. */
-function teller({ config, clock, log, outbox, machine, version }: AgentParts, courier: Courier, posts: readonly Post[], figures: Map<string, readonly Verdict[]>) {
+function teller(
+  { config, clock, log, outbox, machine, version }: AgentParts,
+  courier: Courier,
+  posts: readonly Post[],
+  figures: Map<string, readonly Verdict[]>,
+) {
   let ledger = restore(outbox.latest(), clock.now());
   const stateMount = stateMountOf(machine, config.stateDir);
   const place = stateMount === undefined ? {} : { stateMount };
@@ -152,7 +190,17 @@ function teller({ config, clock, log, outbox, machine, version }: AgentParts, co
   async function append(drafts: Parameters<Outbox["append"]>[0]): Promise<void> {
     if (drafts.length === 0) return;
     for (const kept of await outbox.append(drafts)) {
-      if (kept.kind === "alarm") log.warn({ event: `alarm.${kept.body.kind}`, code: kept.code, severity: kept.body.severity, reason: kept.body.reason, seq: kept.body.seq }, kept.body.title_en);
+      if (kept.kind === "alarm")
+        log.warn(
+          {
+            event: `alarm.${kept.body.kind}`,
+            code: kept.code,
+            severity: kept.body.severity,
+            reason: kept.body.reason,
+            seq: kept.body.seq,
+          },
+          kept.body.title_en,
+        );
     }
     courier.wake();
   }
@@ -161,9 +209,13 @@ function teller({ config, clock, log, outbox, machine, version }: AgentParts, co
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {
       const retired = retire(ledger, new Set(posts.map(({ id }) => id)));
-      ledger = retired.ledger;
+      const explained = explain(retired.drafts, retired.ledger, place);
+      ledger = explained.ledger;
       const says = `vigil-agent ${version}, ${actives(ledger).length} alarms active`;
-      await append([{ kind: "event", code: "agent-start", body: { title_zh: "代理程序启动", title_en: "agent started", says } }, ...retired.drafts]);
+      await append([
+        { kind: "event", code: "agent-start", body: { title_zh: "代理程序启动", title_en: "agent started", says } },
+        ...explained.drafts,
+      ]);
     },
     async results(results: readonly Result<readonly Verdict[], Post>[]): Promise<void> {
       const at = { now: clock.now(), wall: clock.wall() };
@@ -172,7 +224,10 @@ function teller({ config, clock, log, outbox, machine, version }: AgentParts, co
         const { kind, config: own } = result.entry;
         const check = { id: kind.id, titles: kind.titles, holdOnMs: own.holdOnMs, holdOffMs: own.holdOffMs };
         if ("verdicts" in result) figures.set(kind.id, result.verdicts);
-        const round = "verdicts" in result ? { check, verdicts: result.verdicts } : { check, failed: { because: result.failed.because } };
+        const round =
+          "verdicts" in result
+            ? { check, verdicts: result.verdicts }
+            : { check, failed: { because: result.failed.because } };
         const step = debounce(ledger, round, at);
         ledger = step.ledger;
         if (step.drafts.length > 0) drafts = [...drafts, ...step.drafts];
@@ -192,7 +247,11 @@ function stateMountOf(machine: Machine, stateDir: string): string | undefined {
 }
 
 /** The last figures of the checks that `of` picks, as telemetry. */
-function samples(figures: ReadonlyMap<string, readonly Verdict[]>, ts: number, of: (id: string) => boolean): { code: string; body: { ts: number } }[] {
+function samples(
+  figures: ReadonlyMap<string, readonly Verdict[]>,
+  ts: number,
+  of: (id: string) => boolean,
+): { code: string; body: { ts: number } }[] {
   return [...figures].flatMap(([id, verdicts]) =>
     of(id)
       ? verdicts.flatMap((verdict) =>
@@ -205,7 +264,13 @@ function samples(figures: ReadonlyMap<string, readonly Verdict[]>, ts: number, o
 }
 
 /** Does `work` after `firstMs` and then every `periodMs`, each moved a little at random: a fleet must not beat in step. */
-async function every({ clock, random, log }: AgentParts, periodMs: number, firstMs: number, work: () => void | Promise<void>, signal: AbortSignal): Promise<void> {
+async function every(
+  { clock, random, log }: AgentParts,
+  periodMs: number,
+  firstMs: number,
+  work: () => void | Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   for (let pause = firstMs; !signal.aborted; pause = periodMs * (0.95 + 0.1 * random())) {
     await clock.sleep(pause, signal).catch((cause: unknown) => {
       if (!signal.aborted) throw cause;
@@ -214,7 +279,10 @@ async function every({ clock, random, log }: AgentParts, periodMs: number, first
     try {
       await work();
     } catch (cause) {
-      log.warn({ event: "agent.periodic_failed", because: cause instanceof Error ? cause.message : String(cause) }, "tried again next time");
+      log.warn(
+        { event: "agent.periodic_failed", because: cause instanceof Error ? cause.message : String(cause) },
+        "tried again next time",
+      );
     }
   }
 }

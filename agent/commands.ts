@@ -15,10 +15,20 @@ import { type Entry, runOnce } from "./rounds.ts";
 
 type Say = (text: string) => number;
 
-const EXAMPLE = { device: "ft-0042", brokers: [{ host: "broker.example", port: 8883, tls: { caFile: "/etc/vigil/ca.pem", certFile: "/etc/vigil/ft-0042.pem", keyFile: "/etc/vigil/ft-0042.key" } }] };
+const EXAMPLE = {
+  device: "ft-0042",
+  brokers: [
+    {
+      host: "broker.example",
+      port: 8883,
+      tls: { caFile: "/etc/vigil/ca.pem", certFile: "/etc/vigil/ft-0042.pem", keyFile: "/etc/vigil/ft-0042.key" },
+    },
+  ],
+};
 
 /** Prints a whole config: an example device, everything else as it is when left out. */
-export const printDefaults = (say: Say): number => say(`${JSON.stringify(parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults"), undefined, 2)}\n`);
+export const printDefaults = (say: Say): number =>
+  say(`${JSON.stringify(parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults"), undefined, 2)}\n`);
 
 /** Reads a config as `run` would. Throws CONFIG_UNREADABLE or CONFIG_INVALID. */
 export async function validate(file: string, say: Say): Promise<number> {
@@ -28,7 +38,8 @@ export async function validate(file: string, say: Say): Promise<number> {
 }
 
 /** Prints the inventory, one line of JSON: also what the agent asks its short-lived child for. */
-export const inventory = async (machine: Machine, say: Say): Promise<number> => say(`${JSON.stringify(await takeInventory(machine))}\n`);
+export const inventory = async (machine: Machine, say: Say): Promise<number> =>
+  say(`${JSON.stringify(await takeInventory(machine))}\n`);
 
 interface CheckOrder {
   /** The config given by hand; without one `fallback` where it exists, else the defaults. */
@@ -58,13 +69,24 @@ export async function check(order: CheckOrder): Promise<number> {
   const { lang, clock, machine, signal } = order;
   if (lang !== "zh" && lang !== "en") throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${lang}"`);
   const file = order.file ?? (existsSync(order.fallback) ? order.fallback : undefined);
-  const config = file === undefined ? parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults") : await readConfig(file, AgentConfig);
+  const config =
+    file === undefined
+      ? parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults")
+      : await readConfig(file, AgentConfig);
   const lines: Line[] = [];
   const posts: (Entry<readonly Verdict[]> & { kind: CheckKind; watch: Judge })[] = [];
   for (const { kind, config: own } of configured(config.checks)) {
     const watch = kind.begin(own, { machine, clock, stateDir: config.stateDir });
     if (watch === undefined) lines.push({ check: kind.id, name: kind.name, state: "absent" });
-    else posts.push({ id: kind.id, kind, watch, every: "slow", deadlineMs: own.deadlineMs, judge: (cut) => watch.judge(cut) });
+    else
+      posts.push({
+        id: kind.id,
+        kind,
+        watch,
+        every: "slow",
+        deadlineMs: own.deadlineMs,
+        judge: (cut) => watch.judge(cut),
+      });
   }
   const results = await runOnce<readonly Verdict[], (typeof posts)[number]>({ clock, signal }, posts);
   for (const { watch } of posts) watch.close?.();
@@ -75,7 +97,11 @@ export async function check(order: CheckOrder): Promise<number> {
   }
   lines.sort((a, b) => a.check.localeCompare(b.check) || (a.subject ?? "").localeCompare(b.subject ?? ""));
   const exit = exitCode(lines);
-  order.say(order.json ? `${JSON.stringify({ device: config.device, ts: clock.wall(), exit, checks: lines })}\n` : table(lines, lang, exit));
+  order.say(
+    order.json
+      ? `${JSON.stringify({ device: config.device, ts: clock.wall(), exit, checks: lines })}\n`
+      : table(lines, lang, exit),
+  );
   return exit;
 }
 
@@ -100,22 +126,46 @@ function exitCode(lines: readonly Line[]): number {
 }
 
 const STATES = {
-  zh: { ok: "正常", warning: "隐患", minor: "三级", major: "二级", critical: "一级", unknown: "未知", absent: "无此项" },
-  en: { ok: "ok", warning: "warning", minor: "minor", major: "major", critical: "critical", unknown: "unknown", absent: "not present" },
+  zh: {
+    ok: "正常",
+    warning: "隐患",
+    minor: "三级",
+    major: "二级",
+    critical: "一级",
+    unknown: "未知",
+    absent: "无此项",
+  },
+  en: {
+    ok: "ok",
+    warning: "warning",
+    minor: "minor",
+    major: "major",
+    critical: "critical",
+    unknown: "unknown",
+    absent: "not present",
+  },
 } as const;
 const ENDS = { zh: ["正常", "警告", "严重", "未知"], en: ["OK", "WARNING", "CRITICAL", "UNKNOWN"] } as const;
 
 function table(lines: readonly Line[], lang: "zh" | "en", exit: number): string {
   const rows = lines.map(({ name, subject = "", state, title, says, readings = {} }) => {
-    const level = state === "minor" || state === "major" || state === "critical" ? LEVEL_NAMES[LEVELS[state]][lang] : undefined;
+    const level =
+      state === "minor" || state === "major" || state === "critical" ? LEVEL_NAMES[LEVELS[state]][lang] : undefined;
     const word = lang === "en" && level !== undefined ? `${STATES.en[state]} (${level})` : STATES[lang][state];
-    const figures = Object.entries(readings).map(([key, value]) => figure(key, value)).join("  ");
+    const figures = Object.entries(readings)
+      .map(([key, value]) => figure(key, value))
+      .join("  ");
     return [name[lang], subject, word, [title?.[lang], says ?? figures].filter(Boolean).join(": ")];
   });
   const head = lang === "zh" ? ["检查", "对象", "状态", "依据"] : ["check", "subject", "state", "evidence"];
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => displayWidth(row[column] ?? ""))));
-  const text = all.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell + " ".repeat((widths[i] ?? 0) - displayWidth(cell)))).join("  ").trimEnd());
+  const text = all.map((row) =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell + " ".repeat((widths[i] ?? 0) - displayWidth(cell))))
+      .join("  ")
+      .trimEnd(),
+  );
   return `${text.join("\n")}\n\n${ENDS[lang][exit] ?? ""}\n`;
 }
 

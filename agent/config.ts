@@ -4,7 +4,8 @@ import { ID_PATTERN } from "../protocol/topics.ts";
 import { checkConfigs } from "./checks/all.ts";
 
 const path = z.string().check(z.minLength(1), z.maxLength(4096));
-const ms = (least: number, most: number, fallback: number) => z._default(z.int().check(z.minimum(least), z.maximum(most)), fallback);
+const ms = (least: number, most: number, fallback: number) =>
+  z._default(z.int().check(z.minimum(least), z.maximum(most)), fallback);
 
 const BrokerConfig = z.strictObject({
   host: z.string().check(z.minLength(1), z.maxLength(255)),

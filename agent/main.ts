@@ -34,7 +34,12 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
   const clock = systemClock;
   const log = openLog(config.logLevel, "agent");
   const supervision = readSupervision(process.env, process.pid);
-  await using outbox = await openJournal({ folder: folderAt(config.stateDir), clock, log, maxBytes: config.outbox.maxBytes });
+  await using outbox = await openJournal({
+    folder: folderAt(config.stateDir),
+    clock,
+    log,
+    maxBytes: config.outbox.maxBytes,
+  });
   await runAgent(
     {
       config,
@@ -46,13 +51,17 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
       random: Math.random,
       outbox,
       openLink: openMqttLink({ clock, random: Math.random, log }),
-      cron: async (expression, work, signal) => (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
+      cron: async (expression, work, signal) =>
+        (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
       notify: openNotifier(supervision.fd),
       watchdogMs: supervision.watchdogMs ?? 60_000,
       takeInventory: async () => {
         const { runInventory } = await import("./inventory.ts");
         const { runProgram } = await import("../platform/run.ts");
-        return runInventory((order) => runProgram(order, clock), [process.execPath, "--disable-warning=ExperimentalWarning", import.meta.filename, "inventory"]);
+        return runInventory(
+          (order) => runProgram(order, clock),
+          [process.execPath, "--disable-warning=ExperimentalWarning", import.meta.filename, "inventory"],
+        );
       },
     },
     stop,
@@ -77,11 +86,25 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
   const [command = "run", ...extra] = positionals;
   if (values.help) return say(HELP);
   if (values.version) return say(`${VERSION}\n`);
-  if (!COMMANDS.includes(command) || extra.length > 0) throw new Failure("ARGUMENT_INVALID", `no command "${[command, ...extra].join(" ")}"; there are ${COMMANDS.join(", ")}`);
+  if (!COMMANDS.includes(command) || extra.length > 0)
+    throw new Failure(
+      "ARGUMENT_INVALID",
+      `no command "${[command, ...extra].join(" ")}"; there are ${COMMANDS.join(", ")}`,
+    );
   if (command === "run") return run(values.config ?? DEFAULT_CONFIG, stop);
   const commands = await import("./commands.ts"); // loaded only by hand: the watching agent has no use for it
   const lang = values.lang ?? (/^en/.test(process.env["LC_ALL"] ?? process.env["LANG"] ?? "") ? "en" : "zh");
-  if (command === "check") return commands.check({ file: values.config, fallback: DEFAULT_CONFIG, json: values.json, lang, clock: systemClock, machine: machineAt(), signal: stop, say });
+  if (command === "check")
+    return commands.check({
+      file: values.config,
+      fallback: DEFAULT_CONFIG,
+      json: values.json,
+      lang,
+      clock: systemClock,
+      machine: machineAt(),
+      signal: stop,
+      say,
+    });
   if (command === "inventory") return commands.inventory(machineAt(), say);
   if (values["print-defaults"]) return commands.printDefaults(say);
   if (values.validate) return commands.validate(values.config ?? DEFAULT_CONFIG, say);
@@ -100,7 +123,9 @@ try {
 } catch (error) {
   const usage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
   const failure = error instanceof Failure;
-  process.stderr.write(failure || usage ? `vigil-agent: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    failure || usage ? `vigil-agent: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`,
+  );
   if (usage || (failure && error.code === "ARGUMENT_INVALID")) process.stderr.write("see vigil-agent --help\n");
   process.exitCode = usage || (failure && !["MACHINE_READ"].includes(error.code)) ? 2 : 1;
 }

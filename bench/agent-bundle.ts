@@ -23,7 +23,16 @@ export async function startTlsBroker(folder: string): Promise<TlsBroker> {
   const tlsPort = await freePort();
   const broker = await startMosquitto({
     port: plainPort,
-    config: ["per_listener_settings true", `listener ${tlsPort} 127.0.0.1`, `cafile ${ca.ca}`, `certfile ${ca.server.cert}`, `keyfile ${ca.server.key}`, "require_certificate true", "use_identity_as_username true", "allow_anonymous true"],
+    config: [
+      "per_listener_settings true",
+      `listener ${tlsPort} 127.0.0.1`,
+      `cafile ${ca.ca}`,
+      `certfile ${ca.server.cert}`,
+      `keyfile ${ca.server.key}`,
+      "require_certificate true",
+      "use_identity_as_username true",
+      "allow_anonymous true",
+    ],
   });
   const pairs = new Map<string, { caFile: string; certFile: string; keyFile: string }>();
   return {
@@ -42,7 +51,12 @@ export async function startTlsBroker(folder: string): Promise<TlsBroker> {
 }
 
 /** An agent's config over TLS with every check at its default; `more` is laid over it. */
-export function agentConfig(broker: TlsBroker, device: string, stateDir: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+export function agentConfig(
+  broker: TlsBroker,
+  device: string,
+  stateDir: string,
+  more: Record<string, unknown> = {},
+): Record<string, unknown> {
   return {
     device,
     brokers: [{ host: "127.0.0.1", port: broker.tlsPort, tls: { ...broker.tls(device), servername: "localhost" } }],

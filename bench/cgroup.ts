@@ -20,7 +20,8 @@ export function makeGroup(name: string): Group {
   const read = (file: string): string => readFileSync(`${folder}/${file}`, "utf8");
   const pids = (): number[] => read("cgroup.procs").split("\n").filter(Boolean).map(Number);
   return {
-    cpuS: () => (v1 ? Number(read("cpuacct.usage")) / 1e9 : Number(/usage_usec (\d+)/.exec(read("cpu.stat"))?.[1]) / 1e6),
+    cpuS: () =>
+      v1 ? Number(read("cpuacct.usage")) / 1e9 : Number(/usage_usec (\d+)/.exec(read("cpu.stat"))?.[1]) / 1e6,
     pids,
     start: (argv, log, env = {}) =>
       spawn("/bin/sh", ["-c", `echo $$ > ${folder}/cgroup.procs && exec "$@"`, "sh", ...argv], {
@@ -29,7 +30,8 @@ export function makeGroup(name: string): Group {
       }),
     [Symbol.dispose]() {
       for (const pid of pids()) process.kill(pid, "SIGKILL");
-      for (let i = 0; i < 100 && pids().length > 0; i += 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      for (let i = 0; i < 100 && pids().length > 0; i += 1)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
       rmdirSync(folder);
     },
   };
@@ -37,13 +39,15 @@ export function makeGroup(name: string): Group {
 
 /** Anonymous and proportional memory of a process, in MB (10^6 bytes). */
 export function memoryOf(pid: number): { anonMb: number; pssMb: number; rssMb: number } {
-  const kb = (file: string, key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/${file}`, "utf8"))?.[1] ?? 0);
+  const kb = (file: string, key: string): number =>
+    Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/${file}`, "utf8"))?.[1] ?? 0);
   const mb = (file: string, key: string): number => (kb(file, key) * 1024) / 1e6;
   return { anonMb: mb("status", "RssAnon"), pssMb: mb("smaps_rollup", "Pss"), rssMb: mb("status", "VmRSS") };
 }
 
 /** Bytes this process has caused to be written to storage (`write_bytes` of /proc/PID/io). */
-export const writtenBytes = (pid: number): number => Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1] ?? 0);
+export const writtenBytes = (pid: number): number =>
+  Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1] ?? 0);
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);

@@ -9,7 +9,9 @@ import { tempFolder } from "../test/kit/temp.ts";
 import { agentConfig, startTlsBroker, TUNED_ENV, TUNED_FLAGS } from "./agent-bundle.ts";
 import { type Group, makeGroup, median, memoryOf, report, writtenBytes } from "./cgroup.ts";
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "300" }, warm: { type: "string", default: "60" } } });
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "300" }, warm: { type: "string", default: "60" } },
+});
 const measureS = Number(values.seconds);
 const warmS = Number(values.warm);
 
@@ -79,7 +81,16 @@ ${SERVICES.map((name) => `  Process "${name}"`).join("\n")}
 </Plugin>
 `;
 
-type Candidate = { name: string; group: Group; pid: number; cpu0: number; written0: number; anon: number[]; pss: number[]; rss: number[] };
+type Candidate = {
+  name: string;
+  group: Group;
+  pid: number;
+  cpu0: number;
+  written0: number;
+  anon: number[];
+  pss: number[];
+  rss: number[];
+};
 
 function begin(name: string, argv: readonly [string, ...string[]], env: Record<string, string> = {}): Candidate {
   const group = makeGroup(name);
@@ -93,8 +104,15 @@ function beginAgent(name: string, rounds: { fastMs: number; slowMs: number }): C
   copyFileSync(process.execPath, node); // its own copy: shared text would halve its PSS
   mkdirSync(path(name));
   const watch = SERVICES.map((service) => ({ name: service, exe: path(service) }));
-  const config = write(`${name}.json`, JSON.stringify(agentConfig(broker, `bench-${name}`, path(name), { rounds, checks: { process: { watch } } })));
-  return begin(name, ["/bin/sh", "-c", `chmod 755 ${node}; exec ${node} ${TUNED_FLAGS.join(" ")} dist/agent.js run --config ${config}`], TUNED_ENV);
+  const config = write(
+    `${name}.json`,
+    JSON.stringify(agentConfig(broker, `bench-${name}`, path(name), { rounds, checks: { process: { watch } } })),
+  );
+  return begin(
+    name,
+    ["/bin/sh", "-c", `chmod 755 ${node}; exec ${node} ${TUNED_FLAGS.join(" ")} dist/agent.js run --config ${config}`],
+    TUNED_ENV,
+  );
 }
 
 const scrapePort = await freePort();
@@ -117,7 +135,9 @@ const candidates = [
 const stop = new AbortController();
 const scraping = (async () => {
   while (!stop.signal.aborted) {
-    await fetch(`http://127.0.0.1:${scrapePort}/metrics`).then((answer) => answer.arrayBuffer()).catch((error: unknown) => console.error(`scrape: ${String(error)}`));
+    await fetch(`http://127.0.0.1:${scrapePort}/metrics`)
+      .then((answer) => answer.arrayBuffer())
+      .catch((error: unknown) => console.error(`scrape: ${String(error)}`));
     await wait(10_000, undefined, { signal: stop.signal }).catch(() => undefined);
   }
 })();
@@ -149,7 +169,9 @@ try {
     seconds: measureS,
     rows,
     ratios: {
-      "agent at 10 s to the better of monit and collectd": round(cpu("agent-10s") / Math.min(cpu("monit"), cpu("collectd"))),
+      "agent at 10 s to the better of monit and collectd": round(
+        cpu("agent-10s") / Math.min(cpu("monit"), cpu("collectd")),
+      ),
       "agent with the fast tier to monit at 10 s": round(cpu("agent-fast") / cpu("monit")),
     },
   });

@@ -55,7 +55,8 @@ function readOptions(args: string[]): Options | "help" {
     },
   });
   if (values.help) return "help";
-  if (values.lang !== "zh" && values.lang !== "en") throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${values.lang}"`);
+  if (values.lang !== "zh" && values.lang !== "en")
+    throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${values.lang}"`);
   return {
     mqttPort: readPort("mqtt-port", values["mqtt-port"]),
     httpPort: readPort("http-port", values["http-port"]),
@@ -70,7 +71,8 @@ function readOptions(args: string[]): Options | "help" {
 /** Resolves when something accepts on the loopback port; rejects when `child` ends first. */
 async function listening(port: number, child: ChildProcess, name: string, log: string): Promise<void> {
   for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Failure("DEMO_PART_ENDED", `${name} ended at its start; its words are in ${log}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Failure("DEMO_PART_ENDED", `${name} ended at its start; its words are in ${log}`);
     if (await accepts(port)) return;
     await systemClock.sleep(50);
   }
@@ -87,7 +89,11 @@ function accepts(port: number): Promise<boolean> {
 }
 
 async function mustBeFree(port: number, flag: string): Promise<void> {
-  if (await accepts(port)) throw new Failure("PORT_TAKEN", `port ${port} on 127.0.0.1 is taken: stop what listens there, or choose another with ${flag} N`);
+  if (await accepts(port))
+    throw new Failure(
+      "PORT_TAKEN",
+      `port ${port} on 127.0.0.1 is taken: stop what listens there, or choose another with ${flag} N`,
+    );
 }
 
 /** Writes the three configs and a fresh token; returns the token. All files 0600: the token opens the API. */
@@ -110,7 +116,10 @@ function prepare({ state, mqttPort, httpPort, device, watch, fresh }: Options): 
     checks: {
       disk: quick,
       memory: quick,
-      process: { holdOffMs: 3_000, watch: watch.map((name) => ({ name: slug(name), command: name.trim().split(/\s+/) })) },
+      process: {
+        holdOffMs: 3_000,
+        watch: watch.map((name) => ({ name: slug(name), command: name.trim().split(/\s+/) })),
+      },
     },
   });
   json("aggregator.json", {
@@ -137,7 +146,9 @@ function startPart(name: string, args: string[], state: string, visible = false)
 }
 
 const ended = (child: ChildProcess): Promise<void> =>
-  child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((done) => child.once("exit", () => done()));
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise((done) => child.once("exit", () => done()));
 
 /** Asks, waits up to 8 s, then insists: nothing of ours outlives us. */
 async function stopPart({ child }: Part): Promise<void> {
@@ -170,7 +181,16 @@ async function run(options: Options, stop: AbortSignal): Promise<number> {
     console.log(banner(options, token));
     const watch = start(
       "watch",
-      [here("ops/main.ts"), "watch", "--url", `http://127.0.0.1:${httpPort}`, "--token-file", join(state, "token"), "--lang", options.lang],
+      [
+        here("ops/main.ts"),
+        "watch",
+        "--url",
+        `http://127.0.0.1:${httpPort}`,
+        "--token-file",
+        join(state, "token"),
+        "--lang",
+        options.lang,
+      ],
       true,
     );
     const agent = start("agent", [here("agent/main.ts"), "run", "--config", join(state, "agent.json")]);

@@ -78,7 +78,6 @@ class Desk {
 
   judged(verdicts: ReadonlyMap<string, Verdict>): void {
     this.#subjects = [...verdicts.keys()];
-    this.#told(WHOLE);
     for (const [subject, verdict] of verdicts) {
       if (verdict.state === "unknown") {
         this.#pause(subject);
@@ -90,6 +89,7 @@ class Desk {
     }
     for (const subject of [...this.#watches.keys()].filter((known) => !verdicts.has(known)))
       this.#step(subject, { grade: "ok", holds: "ok", reason: GONE, says: `${subject} is not there any more` });
+    // the whole check is among them: it can tell again
     for (const key of [...this.#blinds.keys()].filter((known) => !verdicts.has(known))) this.#told(key);
   }
 

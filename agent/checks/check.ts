@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
 import type { Machine } from "../../platform/machine.ts";
-import { type Grade, rank, type Severity } from "../../protocol/severity.ts";
+import { type Grade, rank, type Severity, worse } from "../../protocol/severity.ts";
 
 /** Figures of one subject; every name ends in its unit (`free_pct`, `temp_c`, `rss_bytes`, `count`). */
 export type Readings = Readonly<Record<string, number>>;
@@ -157,12 +157,36 @@ export const lowBand = (least: number, most: number) =>
 
 const limit = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most));
 
+type Condition = Omit<Judged, "state" | "subject">;
+
+/**
+ * Remembers which conditions of one subject were truly raised. Without it a condition that lies between its two
+ * thresholds, though never past the first, would hold the alarm that another condition had raised.
+ */
+export class Latch {
+  #held: Map<string, Grade> | undefined;
+
+  /** The conditions with `holds` cut to what each of them has raised since it was last well. */
+  hold<C extends Condition>(conditions: readonly C[]): C[] {
+    const before = this.#held;
+    const after = new Map<string, Grade>();
+    const held = conditions.map((condition) => {
+      const { reason, grade } = condition;
+      // the first look knows no past: an alarm kept over a restart may be this condition's
+      const most = before === undefined ? condition.holds : (before.get(reason) ?? "ok");
+      const holds = worse(grade, rank(most) < rank(condition.holds) ? most : condition.holds);
+      if (holds !== "ok") after.set(reason, worse(holds, after.get(reason) ?? "ok"));
+      return holds === condition.holds ? condition : { ...condition, holds };
+    });
+    this.#held = after;
+    return held;
+  }
+}
+
 /** The worst of several conditions of one subject; the first of equals decides. Readings are merged. */
-export function worstOf(
-  subject: string,
-  conditions: readonly [Omit<Judged, "state" | "subject">, ...Omit<Judged, "state" | "subject">[]],
-): Judged {
-  const [first, ...others] = conditions;
+export function worstOf(subject: string, conditions: readonly Condition[], latch?: Latch): Judged {
+  const [first, ...others] = latch?.hold(conditions) ?? conditions;
+  if (first === undefined) throw new Error(`${subject}: judged by no condition`);
   const decides = others.reduce(
     (top, next) =>
       rank(next.grade) > rank(top.grade) || (rank(next.grade) === rank(top.grade) && rank(next.holds) > rank(top.holds))
@@ -170,7 +194,7 @@ export function worstOf(
         : top,
     first,
   );
-  const holds = conditions.reduce<Grade>((top, { holds: held }) => (rank(held) > rank(top) ? held : top), "ok");
+  const holds = [first, ...others].reduce<Grade>((top, { holds: held }) => worse(top, held), "ok");
   return {
     ...decides,
     state: "judged",

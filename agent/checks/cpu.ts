@@ -10,6 +10,7 @@ import {
   highBand,
   type Judge,
   type Judged,
+  Latch,
   worstOf,
 } from "./check.ts";
 import {
@@ -68,6 +69,7 @@ export const cpu: CheckKind<Config> = {
 };
 
 class CpuJudge implements Judge {
+  readonly #latch = new Latch();
   readonly #config: Config;
   readonly #clock: CheckPorts["clock"];
   readonly #load: Source;
@@ -91,12 +93,11 @@ class CpuJudge implements Judge {
   judge(): readonly Judged[] {
     const shares = this.#shares();
     return [
-      worstOf("all", [
-        this.#loadCondition(shares),
-        ...this.#pressureCondition(),
-        this.#iowait(shares),
-        this.#throttling(),
-      ]),
+      worstOf(
+        "all",
+        [this.#loadCondition(shares), ...this.#pressureCondition(), this.#iowait(shares), this.#throttling()],
+        this.#latch,
+      ),
     ];
   }
 

@@ -1,6 +1,6 @@
 import type { Space } from "../../platform/machine.ts";
 import type { Grade } from "../../protocol/severity.ts";
-import { gradeLow, type Judged, worstOf } from "./check.ts";
+import { gradeLow, type Judged, type Latch, worstOf } from "./check.ts";
 import type { MountLimits } from "./disk-config.ts";
 import type { Mount } from "./disk-mounts.ts";
 import type { Written } from "./disk-probe.ts";
@@ -51,7 +51,7 @@ export function judgeReadonly(
 const fault = (says: string): ReadonlyState => ({ byDesign: false, says });
 
 /** One volume judged. Of equally bad conditions the nearer cause decides: no writing, then no room, then the forecast. */
-export function judgeVolume(facts: VolumeFacts): Judged {
+export function judgeVolume(facts: VolumeFacts, latch: Latch): Judged {
   const { space } = facts;
   const readings = {
     ...(usable(space) > 0 ? { free_pct: round(percent(space.freeBytes, usable(space))) } : {}),
@@ -63,7 +63,7 @@ export function judgeVolume(facts: VolumeFacts): Judged {
   if (facts.readonly?.byDesign === true) return worstOf(facts.subject, [known]); // an image made full stays full
   const [share, floor] = room(facts, readings.free_pct);
   const others = [floor, inodes(facts, readings.inodes_free_pct), forecast(facts), known];
-  const judged = worstOf(facts.subject, [writing(facts), share, ...others]);
+  const judged = worstOf(facts.subject, [writing(facts), share, ...others], latch);
   return judged.holds === "ok" ? worstOf(facts.subject, [share, ...others]) : judged; // all well: tell the room there is
 }
 

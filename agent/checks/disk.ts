@@ -2,7 +2,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Machine, Source, Space } from "../../platform/machine.ts";
 import { type ProbeWrite, probeFile } from "../../platform/probe-file.ts";
 import { Failure } from "../../protocol/failure.ts";
-import type { CheckKind, CheckPorts, Judge, Judged, Verdict } from "./check.ts";
+import { type CheckKind, type CheckPorts, type Judge, type Judged, Latch, type Verdict } from "./check.ts";
 import { judgeReadonly, judgeVolume, type ReadonlyState } from "./disk-conditions.ts";
 import { DiskConfig, limitsFor, type MountLimits } from "./disk-config.ts";
 import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "./disk-mounts.ts";
@@ -16,6 +16,7 @@ interface Watched {
   limits: MountLimits;
   wasWritable: boolean;
   trend: FillTrend;
+  latch: Latch;
   totalBytes: number;
 }
 
@@ -106,6 +107,7 @@ class DiskJudge implements Judge {
         limits: limitsFor(this.#config, mount.point),
         wasWritable: takesWrites(mount) || (isSame && known.wasWritable),
         trend: isSame ? known.trend : openFillTrend(this.#config.forecastWindowMs),
+        latch: isSame ? known.latch : new Latch(),
         totalBytes: isSame ? known.totalBytes : 0,
       });
     }
@@ -160,7 +162,7 @@ class DiskJudge implements Judge {
     if (watched.totalBytes !== space.totalBytes) watched.trend = openFillTrend(this.#config.forecastWindowMs); // resized
     watched.totalBytes = space.totalBytes;
     watched.trend.add(this.#clock.now(), space.freeBytes);
-    return judgeVolume({
+    const facts = {
       subject: volume.subject,
       limits,
       isVital: isVital(volume),
@@ -168,7 +170,8 @@ class DiskJudge implements Judge {
       written: this.#probes.of(volume.mount.point),
       space,
       fall: watched.trend.fall(),
-    });
+    };
+    return judgeVolume(facts, watched.latch);
   }
 
   #readonly({ volume: { mount, isLower }, limits, wasWritable }: Watched): ReadonlyState | undefined {

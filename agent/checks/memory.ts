@@ -11,6 +11,7 @@ import {
   highBand,
   type Judge,
   type Judged,
+  Latch,
   lowBand,
   worstOf,
 } from "./check.ts";
@@ -65,6 +66,7 @@ const round = (value: number): number => Math.round(value * 100) / 100;
 const well = (reason: string): Condition => ({ grade: "ok", holds: "ok", reason, readings: {} });
 
 class MemoryJudge implements Judge {
+  readonly #latch = new Latch();
   readonly #config: MemoryConfig;
   readonly #clock: Clock;
   readonly #meminfo: Source;
@@ -86,7 +88,7 @@ class MemoryJudge implements Judge {
   }
 
   judge(): readonly Judged[] {
-    return [worstOf("ram", [this.#available(), this.#oom(), this.#waiting()])];
+    return [worstOf("ram", [this.#available(), this.#oom(), this.#waiting()], this.#latch)];
   }
 
   close(): void {

@@ -26,6 +26,7 @@ interface Post {
   watch: Watch;
   watched: Watched;
   figures: ProcessFigures;
+  latch: Latch;
   main: Known | undefined;
   /** `Clock.now` at which the main process was started. */
   bornAtMs: number | undefined;
@@ -49,6 +50,7 @@ class ProcessJudge implements Judge {
       watch,
       watched: new Watched(ports.machine, watch, watch.unit !== undefined),
       figures: new ProcessFigures(ports.machine, config),
+      latch: new Latch(),
       main: undefined,
       bornAtMs: undefined,
       verdict: undefined,
@@ -108,12 +110,13 @@ class ProcessJudge implements Judge {
   #judgePost(post: Post, nowMs: number): Judged {
     this.#noteMain(post, nowMs);
     const figures = post.watched.alive === 0 ? {} : post.figures.of(post.watched.known, nowMs);
-    return worstOf(post.watch.name, [
+    const conditions = [
       this.#presence(post, nowMs),
       restartLoop(post.watch, post.watched, nowMs),
       ...memory(post.watch, figures),
       descriptors(post.watch, figures),
-    ]);
+    ];
+    return worstOf(post.watch.name, conditions, post.latch);
   }
 
   #noteMain(post: Post, nowMs: number): void {

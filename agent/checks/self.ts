@@ -9,6 +9,7 @@ import {
   highBand,
   type Judge,
   type Judged,
+  Latch,
   type Title,
   type Verdict,
   worstOf,
@@ -127,6 +128,7 @@ class SelfJudge implements Judge {
   readonly #droppedTelemetry: Growth;
   readonly #refused: Growth;
   readonly #wall: WallWatch;
+  readonly #outboxLatch = new Latch();
 
   constructor(config: SelfConfig, ports: SelfPorts, meter: LoopMeter, { machine, clock }: CheckPorts) {
     this.#config = config;
@@ -217,7 +219,7 @@ class SelfJudge implements Judge {
       says: `${says}, with a broker for ${Math.round(linkedMs / 1_000)} s of it`,
       readings: {},
     };
-    return worstOf("outbox", [this.#dropped(stats, now), filled, waited]);
+    return worstOf("outbox", [this.#dropped(stats, now), filled, waited], this.#outboxLatch);
   }
 
   #dropped(stats: ReturnType<SelfPorts["stats"]>, now: number): Condition {

@@ -10,6 +10,7 @@ import {
   highBand,
   type Judge,
   type Judged,
+  Latch,
   type Verdict,
   worstOf,
 } from "./check.ts";
@@ -126,6 +127,7 @@ class Probe {
   readonly #bands: Bands;
   readonly #input: Source;
   readonly #fault: Source | undefined;
+  readonly #latch = new Latch();
   readonly #trail: Trail;
   #thousandths = false;
   /** The last temperature one could believe: a sensor that never told one is not connected. */
@@ -148,7 +150,7 @@ class Probe {
       return this.#last === undefined ? "never" : { state: "unknown", subject: this.subject, because: told.because };
     this.#last = told.tempC;
     this.#trail.add(nowMs, told.tempC);
-    return worstOf(this.subject, [this.#heat(told.tempC), ...this.#rise(told.tempC)]);
+    return worstOf(this.subject, [this.#heat(told.tempC), ...this.#rise(told.tempC)], this.#latch);
   }
 
   close(): void {

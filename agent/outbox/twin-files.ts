@@ -20,7 +20,6 @@ interface Found {
   /** Something was written after the end of the snapshot, so that was on flash once. */
   wentOn: boolean;
   tail: number;
-  size: number;
   skippedBytes: number;
 }
 
@@ -66,7 +65,7 @@ export class TwinFiles {
     }
     this.#generation = newer.generation;
     this.#good = newer.isWhole || newer.wentOn ? newer.side : older.side;
-    const mayGoOn = newer.isWhole && newer.skippedBytes === 0 && broken === undefined && newer.size === this.#fileBytes;
+    const mayGoOn = newer.isWhole && newer.skippedBytes === 0 && broken === undefined;
     this.#tail = mayGoOn && newer.tail < (this.#fileBytes * 7) / 8 ? newer.tail : undefined;
     this.skippedBytes = newer.skippedBytes;
     return holding;
@@ -153,7 +152,6 @@ function look(side: Side, bytes: Buffer): Found {
     isWhole: entries[0]?.k === "head" && end?.k === "end" && end.count === endAt,
     wentOn: endAt !== -1 && entries.length > endAt + 1,
     tail,
-    size: bytes.length,
     skippedBytes,
   };
 }

@@ -84,6 +84,11 @@ export class AggregatorRig implements AsyncDisposable {
   settle(): Promise<void> {
     return this.clock.wind(100);
   }
+  /** So much later by the wall clock, without living through every tick: nobody falls silent by it. */
+  later(ms: number): Promise<void> {
+    this.clock.setWall(this.clock.wall() + ms);
+    return this.clock.wind(1_100);
+  }
   /** Payloads published on a topic, as they were. */
   on(topic: string): unknown[] {
     return this.told.filter((one) => one.topic === topic).map(({ payload }) => (payload ? JSON.parse(payload) : ""));

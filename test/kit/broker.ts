@@ -97,7 +97,8 @@ export async function startEmbedded(options: BrokerOptions = {}): Promise<TestBr
   return running(port, start, () => {});
 }
 
-async function running(port: number, start: () => Child, cleanUp: () => void): Promise<TestBroker> {
+/** A broker that `start` starts, once it accepts; `cleanUp` when it is gone for good. */
+export async function running(port: number, start: () => Child, cleanUp: () => void): Promise<TestBroker> {
   let child = start();
   const stop = (): Promise<void> => child.stop();
   const ready = (): Promise<void> =>

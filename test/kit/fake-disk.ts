@@ -2,8 +2,8 @@ import type { Folder, OpenFile } from "../../platform/files.ts";
 
 type Change = { name: string; at: number; bytes: Uint8Array } | { name: string; resize: number };
 
-/** How a power cut treats one write that was not synced: `cut` keeps only its first so many bytes. */
-export type Fate = "kept" | "lost" | { cut: number };
+/** How a power cut treats one write that was not synced: `cut` keeps only its first so many bytes, `hole` all but those from one to the other. */
+export type Fate = "kept" | "lost" | { cut: number } | { hole: readonly [number, number] };
 
 /**
  * A state folder in memory that remembers which writes were synced, so that a test can pull the plug after any of them.
@@ -90,8 +90,8 @@ export class FakeDisk implements Folder {
     for (const [index, change] of this.#unsynced.entries()) {
       const fate = fates[index] ?? "lost";
       if (fate === "lost") continue;
-      const isWhole = fate === "kept" || !("bytes" in change);
-      put(files, isWhole ? change : { ...change, bytes: change.bytes.subarray(0, fate.cut) });
+      if (fate === "kept" || !("bytes" in change)) put(files, change);
+      else for (const part of survivors(change, fate)) put(files, part);
     }
     return new FakeDisk(files);
   }
@@ -129,6 +129,18 @@ function put(files: Map<string, Buffer>, change: Change): void {
   if (bytes !== old) old.copy(bytes);
   if ("bytes" in change) bytes.set(change.bytes, change.at);
   files.set(change.name, bytes);
+}
+
+type Write = Extract<Change, { bytes: Uint8Array }>;
+
+/** What is left of a torn write. A disk brings a long one out in any order. */
+function survivors(write: Write, fate: Exclude<Fate, string>): Write[] {
+  if ("cut" in fate) return [{ ...write, bytes: write.bytes.subarray(0, fate.cut) }];
+  const [from, to] = fate.hole;
+  return [
+    { ...write, bytes: write.bytes.subarray(0, from) },
+    { ...write, at: write.at + to, bytes: write.bytes.subarray(to) },
+  ];
 }
 
 const copied = (files: ReadonlyMap<string, Buffer>): Map<string, Buffer> =>

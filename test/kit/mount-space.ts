@@ -7,6 +7,8 @@ import { type TempFolder, tempFolder } from "./temp.ts";
 
 /** Real file systems of a test, in a mount namespace of their own: nobody else on the machine sees them, none is left behind. */
 export interface MountSpace extends Disposable {
+  /** A process that lives in it, for `nsenter -t`. */
+  readonly pid: number;
   /** The machine as a process in this namespace sees it. */
   readonly machine: Machine;
   /** A folder of this test; the mounts lie below it. */
@@ -96,6 +98,7 @@ function spaceOf(
     return point;
   };
   return {
+    pid,
     folder: folder.path,
     machine: {
       ...inside,

@@ -1,23 +1,37 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import type { TestBroker } from "./broker.ts";
+import type { MountSpace } from "./mount-space.ts";
+import { programPath } from "./peers.ts";
 import { freePort } from "./ports.ts";
+import { tempFolder } from "./temp.ts";
 
 const HERE = join(import.meta.dirname, "..", "..");
-const TOKEN = "story-token";
+/** The token every aggregator of a story takes. */
+export const TOKEN = "story-token";
 
 /** A program of ours as a child process, with its log in a file, that can be killed and started again at any moment. */
 export class Program implements AsyncDisposable {
   readonly log: string;
-  readonly #args: readonly string[];
+  readonly #words: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
 
-  constructor(folder: string, name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `space`: it sees the mounts of that namespace. */
+  constructor(
+    folder: string,
+    name: string,
+    args: readonly string[],
+    { env = {}, space }: { env?: Readonly<Record<string, string>>; space?: MountSpace | undefined } = {},
+  ) {
     this.log = join(folder, `${name}.log`);
-    this.#args = args;
+    const [file = "", ...rest] = args;
+    const node = [process.execPath, "--disable-warning=ExperimentalWarning", join(HERE, file), ...rest];
+    // nsenter becomes the program: it keeps the process id
+    this.#words = space === undefined ? node : [programPath("nsenter"), "-t", String(space.pid), "-m", "--", ...node];
     this.#env = env;
   }
   get pid(): number {
@@ -29,11 +43,9 @@ export class Program implements AsyncDisposable {
   }
   start(): this {
     const out = openSync(this.log, "a");
-    this.#child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...this.#args], {
-      cwd: HERE,
-      stdio: ["ignore", out, out],
-      env: { ...process.env, ...this.#env },
-    });
+    const [program = "", ...args] = this.#words;
+    this.#child = spawn(program, args, { stdio: ["ignore", out, out], env: { ...process.env, ...this.#env } });
+    closeSync(out);
     return this;
   }
   words(): string {
@@ -57,15 +69,16 @@ export function agentProgram(
   folder: string,
   brokerPort: number,
   config: Record<string, unknown> = {},
-  env: Record<string, string> = {},
+  how: { env?: Record<string, string>; space?: MountSpace | undefined } = {},
 ): Program {
-  const file = join(folder, "agent.json");
+  const name = typeof config["device"] === "string" ? config["device"] : "agent";
+  const file = join(folder, `${name}.json`);
   const quiet = Object.fromEntries(["disk", "memory", "cpu", "temperature"].map((id) => [id, { enabled: false }]));
   const { checks, ...rest } = config as { checks?: Record<string, unknown> };
   const whole = {
     device: "ft-0042",
     brokers: [{ host: "127.0.0.1", port: brokerPort }],
-    stateDir: join(folder, "agent-state"),
+    stateDir: join(folder, `${name}-state`),
     heartbeatMs: 2_000,
     telemetryMs: 2_000,
     rounds: { fastMs: 200, slowMs: 1_000 },
@@ -73,7 +86,7 @@ export function agentProgram(
     checks: { ...quiet, ...checks },
   };
   writeFileSync(file, JSON.stringify(whole), { mode: 0o600 });
-  return new Program(folder, "agent", ["agent/main.ts", "run", "--config", file], env);
+  return new Program(folder, name, ["agent/main.ts", "run", "--config", file], how);
 }
 
 /** An aggregator with its store in `folder`, and its API. */
@@ -143,4 +156,45 @@ export async function until<T>(
     if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
     await wait(50);
   }
+}
+
+/** Broker, aggregator and agent at work, as real programs in a folder of their own. */
+export interface House extends AsyncDisposable {
+  readonly folder: string;
+  readonly broker: TestBroker;
+  readonly aggregator: Program;
+  readonly agent: Program;
+  readonly api: Api;
+}
+
+interface HouseOptions {
+  agent?: Record<string, unknown>;
+  aggregator?: Record<string, unknown>;
+  env?: Record<string, string>;
+  /** The agent lives in this mount namespace. */
+  space?: MountSpace;
+}
+
+/** Starts aggregator and agent on `broker`, which is the house's from then on; returns when the device is online. */
+export async function openHouse(broker: TestBroker, options: HouseOptions = {}): Promise<House> {
+  const folder = tempFolder("vigil-house");
+  const { program: aggregator, api } = await aggregatorProgram(folder.path, broker.port, options.aggregator);
+  const { env, space } = options;
+  const agent = agentProgram(folder.path, broker.port, options.agent, { ...(env && { env }), space });
+  const close = async (): Promise<void> => {
+    await agent[Symbol.asyncDispose]();
+    await aggregator[Symbol.asyncDispose]();
+    await broker[Symbol.asyncDispose]();
+    folder[Symbol.dispose]();
+  };
+  try {
+    aggregator.start();
+    agent.start();
+    await until("the device is online", 20_000, async () => (await api.all("devices"))?.some(({ online }) => online));
+  } catch (cause) {
+    const words = `${aggregator.words()}\n${agent.words()}`;
+    await close();
+    throw new Error(words, { cause });
+  }
+  return { folder: folder.path, broker, aggregator, agent, api, [Symbol.asyncDispose]: close };
 }

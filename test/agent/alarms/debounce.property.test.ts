@@ -10,6 +10,11 @@ type Seen = { at: number } & (
 type Act = { afterMs: number; seen: Seen };
 
 const grade = fc.constantFrom(...GRADES);
+/** A grade and what still holds it: well and in fault about equally often, and sometimes between the thresholds. */
+const grades = fc.oneof(
+  fc.constant({ grade: "ok" as Grade, holds: "ok" as Grade }),
+  fc.tuple(grade, grade).map(([raise, held]) => ({ grade: raise, holds: worse(raise, held) })),
+);
 const act = fc
   .record({
     afterMs: fc.integer({ min: 1, max: 40 }).map((s) => s * S),
@@ -17,13 +22,11 @@ const act = fc
       { weight: 12, arbitrary: fc.constant("judged" as const) },
       { weight: 2, arbitrary: fc.constantFrom("unknown" as const, "failed" as const, "gone" as const) },
     ),
-    grade,
-    holds: grade,
+    grades,
     times: fc.integer({ min: 1, max: 6 }),
   })
-  .map(({ afterMs, state, grade: raise, holds, times }): Act[] => {
-    const seen: Seen =
-      state === "judged" ? { at: 0, state, grade: raise, holds: worse(raise, holds) } : { at: 0, state };
+  .map(({ afterMs, state, grades: judgedAs, times }): Act[] => {
+    const seen: Seen = state === "judged" ? { at: 0, state, ...judgedAs } : { at: 0, state };
     return Array.from({ length: times }, () => ({ afterMs, seen }));
   });
 const acts = fc.array(act, { maxLength: 40 }).map((groups) => groups.flat());

@@ -154,6 +154,17 @@ describe("nobody can tell", () => {
     expect(device.keep(60 * S, [judged("/", "ok")])).toEqual(["cleared check.disk minor"]);
     expect(device.keep(10 * S, [judged("/", "ok")])).toEqual(["cleared disk.root major"]);
   });
+  test("a whole check that fails starts the hold-off of its subjects anew, and their hold-on waits", () => {
+    const device = new Device();
+    const said = device.keep(40 * S, [judged("/", "major"), judged("/var", "ok")]);
+    device.keep(20 * S, [judged("/", "ok"), judged("/var", "minor")]);
+    device.wait(10 * S).fail("EIO");
+    said.push(...device.keep(10 * S, [judged("/", "ok"), judged("/var", "minor")]));
+    expect(said).toEqual(["raised disk.root major"]);
+    expect(device.keep(10 * S, [judged("/", "ok"), judged("/var", "minor")])).toEqual(["raised disk.var minor"]);
+    expect(device.keep(40 * S, [judged("/", "ok"), judged("/var", "minor")])).toEqual([]);
+    expect(device.keep(10 * S, [judged("/", "ok"), judged("/var", "minor")])).toEqual(["cleared disk.root major"]);
+  });
   test("a subject that could not be told and then vanished is no alarm any more", () => {
     const device = new Device();
     device.keep(30 * S, [unknown("/mnt")]);
@@ -227,6 +238,14 @@ describe("flapping", () => {
     expect(device.last.flapping).toBeUndefined();
     expect(device.keep(70 * S, [judged("/", "ok")])).toEqual(["cleared disk.root major"]);
   });
+  test("time nobody could tell is no steady hour", () => {
+    const device = new Device();
+    [swing(device), swing(device)].flat();
+    device.keep(40 * MIN, [judged("/", "major")]);
+    device.keep(10 * S, [unknown("/")]);
+    expect(device.keep(60 * MIN - 10 * S, [judged("/", "major")])).toEqual([]);
+    expect(device.keep(10 * S, [judged("/", "major")])).toEqual(["changed disk.root major"]);
+  });
   test("changes spread over more than 30 minutes are not flapping", () => {
     const device = new Device();
     for (let i = 0; i < 6; i += 1) {
@@ -281,7 +300,7 @@ describe("restart and retirement", () => {
     for (let i = 0; i < 3; i += 1) device.wait(10 * S).fail("EIO");
     device.keep(30 * S, [unknown("/var")], { check: { ...disk, id: "cpu" } });
     device.restart();
-    expect(device.wait(S).fail("EIO")).toEqual([]);
+    for (let i = 0; i < 5; i += 1) expect(device.wait(S).fail("EIO")).toEqual([]);
     expect(device.wait(S).round([judged("/", "ok")])).toEqual(["cleared check.disk minor"]);
     expect(device.wait(S).round([judged("/var", "ok")], { ...disk, id: "cpu" })).toEqual([
       "cleared check.cpu-var minor",

@@ -111,7 +111,7 @@ async function expectRight(found: FakeDisk, told: Told): Promise<void> {
   expect(again.boot > outbox.boot).toBe(true);
 }
 
-/** Every way the unsynced writes may have come out: all, none, each alone, each missing, and the last torn at several bytes. */
+/** Every way the unsynced writes may have come out: all, none, each alone, each missing, and the last torn at several bytes or with a hole. */
 function fatesOf(disk: FakeDisk): Fate[][] {
   const writes = disk.inDoubt;
   const one = (at: number, fate: Fate, others: Fate): Fate[] =>
@@ -121,8 +121,15 @@ function fatesOf(disk: FakeDisk): Fate[][] {
   const cuts = [1, 15, 16, 17, Math.trunc(length / 2), length - 17, length - 1].filter(
     (cut) => cut > 0 && cut < length,
   );
+  const [third, half] = [Math.trunc(length / 3), Math.trunc(length / 2)];
+  const holes: [number, number][] = [
+    [0, third],
+    [third, half],
+    [third, length - 1],
+  ];
   return [
     writes.map(() => "kept" as const),
+    ...holes.map((hole) => one(writes.length - 1, { hole }, "kept")),
     writes.map(() => "lost" as const),
     ...writes.flatMap((_, at) => [one(at, "kept", "lost"), one(at, "lost", "kept")]),
     ...[...new Set(cuts)].flatMap((cut) => [
@@ -190,7 +197,11 @@ describe("the plug is pulled", () => {
     const steps = fc
       .array(step, { minLength: 1, maxLength: 60 })
       .map((list) => list.flatMap((one, at): Step[] => (at % 6 === 5 ? [one, { do: "ack", back: 1 }] : [one])));
-    const fate = fc.oneof(fc.constantFrom<Fate>("kept", "lost"), fc.record({ cut: fc.nat(600) }));
+    const fate = fc.oneof(
+      fc.constantFrom<Fate>("kept", "lost"),
+      fc.record({ cut: fc.nat(600) }),
+      fc.record({ hole: fc.tuple(fc.nat(300), fc.integer({ min: 300, max: 3_000 })) }),
+    );
     await fc.assert(
       fc.asyncProperty(steps, fc.nat(120), fc.array(fate, { maxLength: 6 }), async (story, changes, fates) => {
         const { disk, told } = await liveUntil(changes, story);

@@ -186,12 +186,15 @@ describe("a folder that cannot be written", () => {
 
 describe("a folder that does not answer", () => {
   /** Holds every write until released. */
-  function hang(disk: FakeDisk): () => void {
+  function hang(disk: FakeDisk, called: () => void = () => undefined): () => void {
     let release = (): void => undefined;
     const gate = new Promise<void>((go) => {
       release = go;
     });
-    disk.before = () => gate;
+    disk.before = () => {
+      called();
+      return gate;
+    };
     return () => {
       disk.before = () => undefined;
       release();
@@ -202,7 +205,10 @@ describe("a folder that does not answer", () => {
     const disk = new FakeDisk();
     const clock = new HandClock();
     const outbox = await open(disk, { clock });
-    const release = hang(disk);
+    let calls = 0;
+    const release = hang(disk, () => {
+      calls += 1;
+    });
     const stuck = tell(outbox, alarmDraft("a"));
     await clock.wind(9_999);
     expect(outbox.pending()).toEqual([]); // not durable: nobody may publish it yet
@@ -210,9 +216,8 @@ describe("a folder that does not answer", () => {
     expect((await stuck).body.seq).toBe(1);
     expect((await tell(outbox, alarmDraft("b"))).body.seq).toBe(2);
     expect(outbox.stats()).toMatchObject({ durable: false, pending: 2 });
-    const before = disk.changes;
     await clock.wind(3_600_000);
-    expect(disk.changes).toBe(before); // no second call beside the one that hangs
+    expect(calls).toBe(1); // no second call beside the one that hangs
     release();
     await clock.wind(60_000);
     expect(outbox.stats().durable).toBe(true);
@@ -345,6 +350,31 @@ describe("flash", () => {
     expect(disk.changes).toBe(before + 2); // one write, one sync, the ack within
     await using again = await open(disk.afterCut());
     expect(codes(again.pending())).toEqual(["b"]);
+  });
+
+  test("figures wait for company: an alarm, 8 KiB of them, or ten minutes", async () => {
+    const disk = new FakeDisk();
+    const clock = new HandClock();
+    const outbox = await open(disk, { clock });
+    const keep = (times: number) =>
+      outbox.keepTelemetry(Array.from({ length: times }, () => ({ code: "cpu", body: { ts: clock.wall(), load: 1 } })));
+    const onFlash = async (): Promise<number> => (await open(disk.afterKill())).telemetry().length;
+    const before = disk.changes;
+    for (let i = 0; i < 9; i += 1) {
+      await keep(1);
+      await clock.wind(60_000);
+    }
+    expect([disk.changes, await onFlash()]).toEqual([before, 0]);
+    await clock.wind(60_000);
+    await keep(1);
+    expect(await onFlash()).toBe(10);
+    await keep(1);
+    expect(await onFlash()).toBe(10);
+    await tell(outbox, alarmDraft("a"));
+    expect(await onFlash()).toBe(11);
+    await keep(200);
+    expect(await onFlash()).toBe(211);
+    await outbox[Symbol.asyncDispose]();
   });
 
   test("a day without a broker costs at most 10 MB of it", async () => {
