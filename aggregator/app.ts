@@ -101,7 +101,10 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
       health: () => health(link, intake),
     }),
   );
-  const working = Promise.all([intake.run(ended.signal), rounds.walk(ended.signal, config.limits.inboxDays, parts.alive)]);
+  const working = Promise.all([
+    intake.run(ended.signal),
+    rounds.walk(ended.signal, config.limits.inboxDays, parts.alive),
+  ]);
   parts.ready?.();
   log.info({ event: "aggregator.started", node, boot, version }, "listening");
   await Promise.race([new Promise((done) => onAbort(signal, done)), working]);

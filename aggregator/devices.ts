@@ -223,8 +223,7 @@ export class Devices {
   }
 }
 
-const refuse = (news: News): void =>
-  void news.refused.set("DEVICE_LIMIT", (news.refused.get("DEVICE_LIMIT") ?? 0) + 1);
+const refuse = (news: News): void => void news.refused.set("DEVICE_LIMIT", (news.refused.get("DEVICE_LIMIT") ?? 0) + 1);
 
 /** The device as its newest state has it. */
 function stated(row: DeviceRow, { body, retained }: HeardOf<"state">): DeviceRow {

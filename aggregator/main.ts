@@ -83,7 +83,9 @@ try {
   const usage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
   const failure = error instanceof Failure;
   process.stderr.write(
-    failure || usage ? `vigil-aggregator: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`,
+    failure || usage
+      ? `vigil-aggregator: ${error.message}\n`
+      : `${error instanceof Error ? error.stack : String(error)}\n`,
   );
   if (usage) process.stderr.write("see vigil-aggregator --help\n");
   process.exitCode = usage || (failure && /^(CONFIG|ARGUMENT|TOKENS)_/.test(error.code)) ? 2 : 1;

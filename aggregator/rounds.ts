@@ -130,7 +130,10 @@ export class Rounds {
       const known = error instanceof Failure;
       if (!this.#failing || !known) {
         const facts = { event: "rounds.failed", because: error instanceof Error ? error.message : String(error) };
-        this.#parts.log.error(known ? facts : { ...facts, stack: error instanceof Error ? error.stack : "" }, "tried again");
+        this.#parts.log.error(
+          known ? facts : { ...facts, stack: error instanceof Error ? error.stack : "" },
+          "tried again",
+        );
       }
       this.#failing = true;
     }

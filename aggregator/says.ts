@@ -80,7 +80,8 @@ const place = (words: readonly (string | undefined)[]): string => words.filter((
 function alarmOf(data: Data): Says {
   const severity = Object.entries(SEVERITY_NAMES).find(([name]) => name === data["severity"])?.[1];
   const where = place([text(data["device"]), text(data["code"])]);
-  const figure = data["value"] === undefined ? "" : place([rounded(data["value"]), text(data["unit"])]);
+  const figure =
+    data["value"] === undefined || data["unit"] === "count" ? "" : place([rounded(data["value"]), text(data["unit"])]);
   return both(
     place([where, text(data["title_zh"]), figure]) + (severity === undefined ? "" : `（${severity.zh}）`),
     place([where, text(data["title_en"]), figure, severity && `(${severity.en})`]),

@@ -131,7 +131,12 @@ export interface Tx {
   /** Writes the entry unless (device, boot, seq) is there already; false = a repeat. */
   claim(entry: InboxEntry): Promise<boolean>;
   /** Claimed places of a device with a number above `seq` and a boot after `boot`, by number; at most `limit`. */
-  claimedAfter(device: string, seq: number, boot: string, limit: number): Promise<readonly { boot: string; seq: number }[]>;
+  claimedAfter(
+    device: string,
+    seq: number,
+    boot: string,
+    limit: number,
+  ): Promise<readonly { boot: string; seq: number }[]>;
   /** Forgets claims of a device with a number at or below `seq`. */
   forgetClaims(device: string, seq: number): Promise<void>;
   /** Forgets claims received before `before` that are at or below their device's acked place; at most `limit`. Says how many. */

@@ -1,44 +1,22 @@
-// What does the agent cost beside its peers? All run side by side, each in a control group of its own.
-import { copyFileSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { systemClock } from "../platform/clock.ts";
 import { programPath } from "../test/kit/peers.ts";
 import { freePort } from "../test/kit/ports.ts";
 import { tempFolder } from "../test/kit/temp.ts";
-import { agentConfig, startTlsBroker, TUNED_ENV, TUNED_FLAGS } from "./agent-bundle.ts";
-import { type Group, makeGroup, median, memoryOf, report, writtenBytes } from "./cgroup.ts";
+import { bench, median, round, tell } from "./bench.ts";
+import { type Group, type Memory, makeGroup, memoryOf, writtenBytes } from "./cgroup.ts";
+import { Services } from "./services.ts";
+import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "300" }, warm: { type: "string", default: "60" } },
-});
-const measureS = Number(values.seconds);
-const warmS = Number(values.warm);
+const EXPORTER_CHECKS = ["filesystem", "meminfo", "loadavg", "cpu", "stat", "pressure", "vmstat"];
 
-using folder = tempFolder("footprint");
-await using broker = await startTlsBroker(folder.path);
-const path = (name: string): string => join(folder.path, name);
-const write = (name: string, text: string): string => {
-  writeFileSync(path(name), text, { mode: 0o600 });
-  return path(name);
-};
-
-const SERVICES = [1, 2, 3, 4, 5].map((n) => `vgsvc${n}`);
-
-function startServices(group: Group): void {
-  const log = openSync(path("services.log"), "a");
-  for (const name of SERVICES) {
-    copyFileSync("/bin/sleep", path(name));
-    group.start(["/bin/sh", "-c", `chmod 755 ${path(name)}; exec ${path(name)} 100000`], log);
-  }
-}
-
-/** The same five processes, the root file system, memory, load and processor, told every 10 s, as each peer writes it. */
-const MONIT = `
+/** The five processes, the root file system, memory, load and processor every 10 s, as each peer writes it. */
+const monit = (folder: string, services: Services): string => `
 set daemon 10
-set pidfile ${path("monit.pid")}
-set idfile ${path("monit.id")}
-set statefile ${path("monit.state")}
+set pidfile ${folder}/monit.pid
+set idfile ${folder}/monit.id
+set statefile ${folder}/monit.state
 check system bench
   if loadavg (1min) per core > 4 then alert
   if memory usage > 90% then alert
@@ -47,29 +25,24 @@ check filesystem root with path /
   if space usage > 95% then alert
   if inode usage > 95% then alert
   if changed fsflags then alert
-${SERVICES.map((name) => `check process ${name} matching "${name} 100000"\n  if memory > 500 MB then alert`).join("\n")}
+${services.names.map((name) => `check process ${name} matching "${name} 100000"\n  if memory > 500 MB then alert`).join("\n")}
 `;
 
-const collectd = (port: number): string => `
+const collectd = (folder: string, services: Services, port: number): string => `
 Hostname "bench"
 FQDNLookup false
 Interval 10
-BaseDir "${folder.path}"
-PIDFile "${path("collectd.pid")}"
+BaseDir "${folder}"
+PIDFile "${folder}/collectd.pid"
 TypesDB "/usr/share/collectd/types.db"
-LoadPlugin df
-LoadPlugin memory
-LoadPlugin load
-LoadPlugin cpu
-LoadPlugin processes
-LoadPlugin mqtt
+${["df", "memory", "load", "cpu", "processes", "mqtt"].map((name) => `LoadPlugin ${name}`).join("\n")}
 <Plugin df>
   MountPoint "/"
   ReportInodes true
   ValuesPercentage true
 </Plugin>
 <Plugin processes>
-${SERVICES.map((name) => `  Process "${name}"`).join("\n")}
+${services.names.map((name) => `  Process "${name}"`).join("\n")}
 </Plugin>
 <Plugin mqtt>
   <Publish "bench">
@@ -81,106 +54,135 @@ ${SERVICES.map((name) => `  Process "${name}"`).join("\n")}
 </Plugin>
 `;
 
-type Candidate = {
-  name: string;
-  group: Group;
-  pid: number;
-  cpu0: number;
-  written0: number;
-  anon: number[];
-  pss: number[];
-  rss: number[];
-};
+/** One program under measurement. */
+class Candidate implements Disposable {
+  readonly name: string;
+  readonly #group: Group;
+  readonly #pid: number;
+  readonly #samples: Memory[] = [];
+  #cpu0 = 0;
+  #written0 = 0;
 
-function begin(name: string, argv: readonly [string, ...string[]], env: Record<string, string> = {}): Candidate {
-  const group = makeGroup(name);
-  const child = group.start(argv, openSync(path(`${name}.log`), "a"), env);
-  if (child.pid === undefined) throw new Error(`${name} did not start`);
-  return { name, group, pid: child.pid, cpu0: 0, written0: 0, anon: [], pss: [], rss: [] };
+  constructor(folder: string, name: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.name = name;
+    this.#group = makeGroup(name);
+    this.#pid = this.#group.start(argv, join(folder, `${name}.log`), env).pid;
+  }
+  begin(): void {
+    this.#cpu0 = this.#group.cpuS();
+    this.#written0 = writtenBytes(this.#pid);
+  }
+  sample(): void {
+    this.#samples.push(memoryOf(this.#pid));
+  }
+  row(hours: number) {
+    const of = (key: keyof Memory): number => round(median(this.#samples.map((memory) => memory[key])));
+    return {
+      name: this.name,
+      cpuSecondsPerHour: round((this.#group.cpuS() - this.#cpu0) / hours),
+      anonMb: of("anonMb"),
+      pssMb: of("pssMb"),
+      rssMb: of("rssMb"),
+      writtenKbPerHour: round((writtenBytes(this.#pid) - this.#written0) / 1000 / hours),
+    };
+  }
+  [Symbol.dispose](): void {
+    this.#group[Symbol.dispose]();
+  }
 }
 
-function beginAgent(name: string, rounds: { fastMs: number; slowMs: number }): Candidate {
-  const node = path(`node-${name}`);
-  copyFileSync(process.execPath, node); // its own copy: shared text would halve its PSS
-  mkdirSync(path(name));
-  const watch = SERVICES.map((service) => ({ name: service, exe: path(service) }));
-  const config = write(
-    `${name}.json`,
-    JSON.stringify(agentConfig(broker, `bench-${name}`, path(name), { rounds, checks: { process: { watch } } })),
-  );
-  return begin(
-    name,
-    ["/bin/sh", "-c", `chmod 755 ${node}; exec ${node} ${TUNED_FLAGS.join(" ")} dist/agent.js run --config ${config}`],
-    TUNED_ENV,
-  );
-}
-
-const scrapePort = await freePort();
-using services = makeGroup("services");
-startServices(services);
-await wait(500);
-const candidates = [
-  beginAgent("agent-10s", { fastMs: 10_000, slowMs: 10_000 }),
-  beginAgent("agent-fast", { fastMs: 1_000, slowMs: 10_000 }),
-  begin("monit", [programPath("monit"), "-I", "-c", write("monitrc", MONIT)]),
-  begin("collectd", [programPath("collectd"), "-f", "-C", write("collectd.conf", collectd(broker.plainPort))]),
-  begin("node_exporter", [
-    programPath("prometheus-node-exporter"),
-    "--collector.disable-defaults",
-    ...["filesystem", "meminfo", "loadavg", "cpu", "stat", "pressure", "vmstat"].map((name) => `--collector.${name}`),
-    `--web.listen-address=127.0.0.1:${scrapePort}`,
-  ]),
-];
-
-const stop = new AbortController();
-const scraping = (async () => {
-  while (!stop.signal.aborted) {
-    await fetch(`http://127.0.0.1:${scrapePort}/metrics`)
-      .then((answer) => answer.arrayBuffer())
-      .catch((error: unknown) => console.error(`scrape: ${String(error)}`));
-    await wait(10_000, undefined, { signal: stop.signal }).catch(() => undefined);
-  }
-})();
-try {
-  console.error(`warm-up ${warmS} s, then ${measureS} s`);
-  await wait(warmS * 1000);
-  for (const one of candidates) Object.assign(one, { cpu0: one.group.cpuS(), written0: writtenBytes(one.pid) });
-  const start = performance.now();
-  while (performance.now() - start < measureS * 1000) {
-    await wait(Math.min(5_000, measureS * 1000 - (performance.now() - start)));
-    for (const one of candidates) {
-      const { anonMb, pssMb, rssMb } = memoryOf(one.pid);
-      one.anon.push(anonMb);
-      one.pss.push(pssMb);
-      one.rss.push(rssMb);
-    }
-  }
-  const hours = (performance.now() - start) / 3_600_000;
-  const rows = candidates.map((one) => ({
-    name: one.name,
-    cpuSecondsPerHour: round((one.group.cpuS() - one.cpu0) / hours),
-    anonMb: round(median(one.anon)),
-    pssMb: round(median(one.pss)),
-    rssMb: round(median(one.rss)),
-    writtenKbPerHour: round((writtenBytes(one.pid) - one.written0) / 1000 / hours),
-  }));
-  const cpu = (name: string): number => rows.find((row) => row.name === name)?.cpuSecondsPerHour ?? Number.NaN;
-  report("footprint", {
-    seconds: measureS,
-    rows,
-    ratios: {
-      "agent at 10 s to the better of monit and collectd": round(
-        cpu("agent-10s") / Math.min(cpu("monit"), cpu("collectd")),
-      ),
-      "agent with the fast tier to monit at 10 s": round(cpu("agent-fast") / cpu("monit")),
-    },
+function startAgent(folder: string, name: string, fastMs: number, broker: TlsBroker, services: Services): Candidate {
+  const own = join(folder, name);
+  const { argv, env } = install("agent", own, {
+    device: `bench-${name}`,
+    brokers: [broker.asTls(`bench-${name}`)],
+    stateDir: join(own, "state"),
+    rounds: { fastMs, slowMs: 10_000 },
+    checks: { process: { watch: services.watch } },
   });
-} finally {
-  stop.abort();
-  await scraping;
-  for (const one of candidates) one.group[Symbol.dispose]();
+  return new Candidate(folder, name, argv, env);
 }
 
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
+function startPeers(folder: string, broker: TlsBroker, services: Services, scrapePort: number): Candidate[] {
+  const written = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const monitrc = written("monitrc", monit(folder, services));
+  const collectdConf = written("collectd.conf", collectd(folder, services, broker.plainPort));
+  return [
+    new Candidate(folder, "monit", [programPath("monit"), "-I", "-c", monitrc]),
+    new Candidate(folder, "collectd", [programPath("collectd"), "-f", "-C", collectdConf]),
+    new Candidate(folder, "node_exporter", [
+      programPath("prometheus-node-exporter"),
+      "--collector.disable-defaults",
+      ...EXPORTER_CHECKS.map((name) => `--collector.${name}`),
+      `--web.listen-address=127.0.0.1:${scrapePort}`,
+    ]),
+  ];
+}
+
+/** What Prometheus would do to node_exporter, until `signal` aborts. */
+async function scrape(port: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await fetch(`http://127.0.0.1:${port}/metrics`).then(
+      (answer) => answer.arrayBuffer(),
+      (error: unknown) => tell(`scrape: ${String(error)}`),
+    );
+    await systemClock.sleep(10_000, signal).catch(() => {}); // the signal is the only reason
+  }
+}
+
+export default bench({
+  asks: "What does the agent cost beside monit, collectd and node_exporter?",
+  minutes: 6,
+  options: { warm: 60, seconds: 300 },
+  async run({ warm, seconds }) {
+    using folder = tempFolder("footprint");
+    using services = new Services(folder.path, 5);
+    await using broker = await startTlsBroker(folder.path);
+    using running = new DisposableStack();
+    const scrapePort = await freePort();
+    const candidates = [
+      startAgent(folder.path, "agent-10s", 10_000, broker, services),
+      startAgent(folder.path, "agent-fast", 1_000, broker, services),
+      ...startPeers(folder.path, broker, services, scrapePort),
+    ];
+    for (const one of candidates) running.use(one);
+    const stop = new AbortController();
+    running.defer(() => stop.abort());
+    void scrape(scrapePort, stop.signal);
+
+    tell(`warm-up ${warm} s, then ${seconds} s`);
+    await systemClock.sleep(warm * 1000);
+    for (const one of candidates) one.begin();
+    const began = systemClock.now();
+    for (let left = seconds * 1000; left > 0; left = seconds * 1000 - (systemClock.now() - began)) {
+      await systemClock.sleep(Math.min(5_000, left));
+      for (const one of candidates) one.sample();
+    }
+    const hours = (systemClock.now() - began) / 3_600_000;
+    return found(candidates.map((one) => one.row(hours)));
+  },
+});
+
+function found(rows: ReturnType<Candidate["row"]>[]) {
+  const of = (name: string): ReturnType<Candidate["row"]> => {
+    const row = rows.find((one) => one.name === name);
+    if (row === undefined) throw new Error(`no ${name}`);
+    return row;
+  };
+  const cpu = (name: string): number => of(name).cpuSecondsPerHour;
+  const better = Math.min(cpu("monit"), cpu("collectd"));
+  return {
+    figures: [
+      { figure: "agent: CPU, all checks at 10 s", measured: cpu("agent-10s"), unit: "s/h", atMost: 1.2 },
+      { figure: "… to the better of monit and collectd", measured: round(cpu("agent-10s") / better), unit: "×", atMost: 0.5 },
+      { figure: "agent: CPU with the fast tier (1 s)", measured: cpu("agent-fast"), unit: "s/h", atMost: 3 },
+      { figure: "… to monit at 10 s", measured: round(cpu("agent-fast") / cpu("monit")), unit: "×", atMost: 1.1 },
+      { figure: "agent: own memory (anon), first minutes", measured: of("agent-fast").anonMb, unit: "MB", atMost: 25 },
+      { figure: "agent: PSS", measured: of("agent-fast").pssMb, unit: "MB", atMost: 60 },
+    ],
+    rows,
+  };
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Clock } from "../platform/clock.ts";
+import { clean, cleanJson, displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
 import { TICKET_STATES } from "../protocol/ticket.ts";
 import { tokenLine, tokenOf } from "../protocol/token.ts";
@@ -10,7 +11,6 @@ import { type Look, paint } from "./look.ts";
 import { showAlarms, showDevice, showDevices, showTicket, showTickets } from "./show.ts";
 import { readToken } from "./token-file.ts";
 import { watchLines } from "./watch-lines.ts";
-import { clean, cleanJson, displayWidth } from "../platform/width.ts";
 import { LANGS, type Lang, langOf, remedy, WORDS } from "./words.ts";
 
 /** Everything of the outside that a command may touch. */

@@ -40,7 +40,7 @@ export const toneOf = (severity: string): Tone | undefined =>
 const UNITS: Readonly<Record<string, string>> = { pct: "%", c: "°C", s: "s", ms: "ms", kbps: "kbit/s" };
 /** `3.1 %`: as many digits as a person reads; empty without a value. */
 export function figure(value: number | undefined, unit: string | undefined): string {
-  if (value === undefined) return "";
+  if (value === undefined || unit === "count") return ""; // a bare count says nothing beside its title
   const size = Math.abs(value);
   const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 1 ? 1 : 3;
   const number = unit === "bytes" ? bytes(value) : String(Number(value.toFixed(digits)));

@@ -1,5 +1,5 @@
-import { type Look, paint, type Tone } from "./look.ts";
 import { clean, displayWidth, pad } from "../platform/width.ts";
+import { type Look, paint, type Tone } from "./look.ts";
 
 /** A piece of text for a terminal. What goes through here is cleaned: nothing from the wire reaches a terminal otherwise. */
 export interface Cell {

@@ -1,7 +1,7 @@
+import { clean, clip, displayWidth } from "../platform/width.ts";
 import type { ApiAlarm, ApiChange, ApiTicket } from "../protocol/api.ts";
 import { figure, type Look, levelWord, type Tone, timeOfDay, toneOf } from "./look.ts";
 import { type CellLike, line } from "./table.ts";
-import { clean, clip, displayWidth } from "../platform/width.ts";
 import { PRESENCE_WORDS, stateWord, WORDS } from "./words.ts";
 
 const SEVERITY_OF_LEVEL = { 1: "critical", 2: "major", 3: "minor" } as const;

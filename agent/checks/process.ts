@@ -1,5 +1,5 @@
 import { Failure } from "../../protocol/failure.ts";
-import { type CheckKind, type CheckPorts, type Judge, type Judged, type Verdict, worstOf } from "./check.ts";
+import { type CheckKind, type CheckPorts, type Judge, type Judged, Latch, type Verdict, worstOf } from "./check.ts";
 import { type Condition, descriptors, memory, presenceSays, restartLoop } from "./process-conditions.ts";
 import { ProcessConfig, type Watch } from "./process-config.ts";
 import { ProcessFigures, TICKS_PER_S } from "./process-figures.ts";

@@ -115,7 +115,10 @@ export class MqttSink {
       },
       (cause: unknown) => {
         this.#pumping = undefined;
-        this.#parts.log.error({ event: "sink.failed", because: String(cause) }, "publishing stopped until the next change");
+        this.#parts.log.error(
+          { event: "sink.failed", because: String(cause) },
+          "publishing stopped until the next change",
+        );
       },
     );
   }
@@ -177,7 +180,8 @@ export class MqttSink {
     if (this.#walk !== walk) return true; // a new connection began it anew meanwhile
     this.#walk = rows.length < PAGE || last === undefined ? undefined : { ...walk, after: last };
     const over = rows.filter((row) => this.#isOver(row));
-    if (walk.all) for (const row of rows) if (!over.includes(row) && !this.#tickets.has(row.no)) this.#tickets.set(row.no, row);
+    if (walk.all)
+      for (const row of rows) if (!over.includes(row) && !this.#tickets.has(row.no)) this.#tickets.set(row.no, row);
     const emptied: string[] = [];
     for (const { no } of over) {
       if (await this.#publish({ topic: topics.ticket(no), payload: "", qos: 1, retain: true })) emptied.push(no);

@@ -1,6 +1,14 @@
 import type { Change } from "../changes.ts";
 import type { AlarmRow, TicketRow, Tx } from "../store.ts";
-import { type Decision, decide, dedupKey, type Happening, isObserved, resolution, type TicketPolicy } from "./policy.ts";
+import {
+  type Decision,
+  decide,
+  dedupKey,
+  type Happening,
+  isObserved,
+  resolution,
+  type TicketPolicy,
+} from "./policy.ts";
 import { chain, type Entry, fold } from "./timeline.ts";
 
 /** Where a desk's word goes, and what time it is: the transaction's news. */

@@ -99,9 +99,7 @@ function opened({ ticket, at, data }: TicketEvent): TicketRow {
 /** A warning is a latent fault (隐患) without a contract level, all else a 故障 with one. */
 function graded(grade: Severity): { severity: Severity; type: TicketRow["type"]; level?: Level } {
   const level = LEVELS[grade];
-  return level === undefined
-    ? { severity: grade, type: "隐患" }
-    : { severity: grade, type: "故障", level };
+  return level === undefined ? { severity: grade, type: "隐患" } : { severity: grade, type: "故障", level };
 }
 
 const text = (data: Data, key: string): string => String(data[key] ?? "");

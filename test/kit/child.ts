@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { systemClock } from "../../platform/clock.ts";
+import { findProgram } from "./peers.ts";
 
 export interface Child {
   readonly pid: number;
@@ -13,9 +14,17 @@ export interface Child {
   kill9(): Promise<void>;
 }
 
+const setpriv = findProgram("setpriv");
+// A test that runs out of time never disposes of its children, and its process may be killed: the kernel then ends them.
+const tied = (program: string, args: readonly string[]): [string, string[]] =>
+  setpriv === undefined ? [program, [...args]] : [setpriv, ["--pdeathsig", "KILL", "--", program, ...args]];
+
 /** Starts a program of a test; stop it by its handle only, so that nobody else's process is ever hit. */
 export function startChild(program: string, args: readonly string[], env?: NodeJS.ProcessEnv): Child {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...(env === undefined ? {} : { env }) });
+  const child = spawn(...tied(program, args), {
+    stdio: ["ignore", "pipe", "pipe"],
+    ...(env === undefined ? {} : { env }),
+  });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${program}`);
   const chunks: string[] = [];

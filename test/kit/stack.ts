@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -135,8 +135,8 @@ export class Api {
     for (let after = ""; ; ) {
       const page = await this.get(`/api/v1/${list}?limit=500${query}${after}`);
       if (page === undefined || page.status !== 200) return undefined;
-      rows.push(...(page.body[list] as Row[]));
-      const next = page.body.next;
+      rows.push(...(page.body["items"] as Row[]));
+      const next = page.body["next"];
       if (typeof next !== "string") return rows;
       after = `&after=${encodeURIComponent(next)}`;
     }
@@ -197,4 +197,15 @@ export async function openHouse(broker: TestBroker, options: HouseOptions = {}):
     throw new Error(words, { cause });
   }
   return { folder: folder.path, broker, aggregator, agent, api, [Symbol.asyncDispose]: close };
+}
+
+/** Runs one of our programs to its end; `env` is laid over the test's own. */
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { code: number | null; out: string; err: string } {
+  const words = ["--disable-warning=ExperimentalWarning", join(HERE, file), ...args];
+  const done = spawnSync(process.execPath, words, { encoding: "utf8", env: { ...process.env, ...env } });
+  return { code: done.status, out: done.stdout, err: done.stderr };
 }

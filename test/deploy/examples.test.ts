@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { AgentConfig } from "../../agent/config.ts";
+import { AggregatorConfig } from "../../aggregator/config.ts";
+import { type ConfigSchema, readConfig } from "../../platform/config-file.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+test("the example configs are taken as they are", async () => {
+  expect((await readConfig(`${root}deploy/agent.example.json`, AgentConfig)).device).toBe("ft-0042");
+  expect((await readConfig(`${root}deploy/aggregator.example.json`, AggregatorConfig)).node).toBe("county-a");
+});
+
+test.each(["README.md", "README.zh-CN.md"])("the configs shown in %s are taken as they are", (name) => {
+  const blocks = [...readFileSync(root + name, "utf8").matchAll(/```json\n(.*?)```/gs)].map(([, text]) =>
+    JSON.parse(text ?? ""),
+  );
+  const schemas: ConfigSchema<unknown>[] = [AgentConfig, AggregatorConfig];
+  expect(blocks).toHaveLength(2);
+  for (const [i, block] of blocks.entries()) expect(schemas[i]?.safeParse(block)).toMatchObject({ success: true });
+});
