@@ -115,8 +115,8 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
 }
 
 const onAbort = (signal: AbortSignal, done: (value?: unknown) => void): void => {
-  if (signal.aborted) return done();
-  signal.addEventListener("abort", () => done(), { once: true });
+  if (signal.aborted) done();
+  else signal.addEventListener("abort", () => done(), { once: true });
 };
 
 /** The last words while the line is still there; then no message can come any more, and the queue runs empty. */

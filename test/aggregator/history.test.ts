@@ -23,7 +23,9 @@ interface Played {
   faults: Set<string>;
 }
 
-function play(steps: readonly { device: number; what: string; code: string; severity: (typeof SEVERITIES)[number] }[]): Played {
+function play(
+  steps: readonly { device: number; what: string; code: string; severity: (typeof SEVERITIES)[number] }[],
+): Played {
   const devices = ["ft-1", "ft-2", "ft-3"].map((id) => new FakeDevice(id));
   const messages: Message[] = [];
   const faults = new Set<string>();
@@ -53,12 +55,17 @@ async function check(rig: AggregatorRig, { devices, faults }: Played): Promise<v
   const { reading } = rig.store;
   const tickets = await reading.tickets({}, { limit: 1_000 });
   expect(tickets.map(({ dedup_key }) => dedup_key).toSorted()).toEqual([...faults].toSorted());
-  const active = (await reading.alarms({ active: true }, { limit: 1_000 })).map(({ device, code }) => `${device}/${code}`);
+  const active = (await reading.alarms({ active: true }, { limit: 1_000 })).map(
+    ({ device, code }) => `${device}/${code}`,
+  );
   const truth = devices.flatMap((device) => device.active().map((code) => `${device.id}/${code}`));
   expect(active).toEqual(truth.toSorted());
   for (const { dedup_key, state } of tickets) expect(state === "已恢复").toBe(!active.includes(dedup_key));
   for (const device of devices) {
-    const last = device.records.map(({ body }) => body).toSorted(comparePlaces).at(-1);
+    const last = device.records
+      .map(({ body }) => body)
+      .toSorted(comparePlaces)
+      .at(-1);
     const acked = (await reading.device(device.id))?.acked;
     if (last !== undefined) expect(acked?.seq).toBe(last.seq);
   }

@@ -108,7 +108,7 @@ test("nesting as deep as a payload allows is refused", async () => {
   await using rig = await rigged();
   void rig.hear(topics.info(ID), "[".repeat(MAX_BYTES.info));
   void rig.hear(topics.info(ID), "[".repeat(MAX_BYTES.info / 2) + "]".repeat(MAX_BYTES.info / 2));
-  void rig.hear(topics.info(ID), '{"a":'.repeat(10_000) + "1" + "}".repeat(10_000));
+  void rig.hear(topics.info(ID), `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`);
   expect(refused(rig)).toEqual({ MESSAGE_INVALID: 3 });
   await lives(rig);
 });
@@ -122,7 +122,9 @@ test("a device speaks for itself only, whatever its payload claims", async () =>
     void rig.hear(topic, { ...body, device: "victim", id: "victim", topic: topics.alarm("victim", "disk.var") });
   }
   await rig.settle();
-  expect((await rig.store.reading.alarms({ device: "victim" }, { limit: 9 })).map(({ active }) => active)).toEqual([true]);
+  expect((await rig.store.reading.alarms({ device: "victim" }, { limit: 9 })).map(({ active }) => active)).toEqual([
+    true,
+  ]);
   expect((await rig.store.reading.device("victim"))?.presence).toBe("online");
 });
 
@@ -169,7 +171,11 @@ test("text that would forge lines or turn the reading direction is made plain", 
   void rig.hear(topic, body);
   await rig.settle();
   const [row] = await rig.store.reading.alarms({}, { limit: 9 });
-  expect(row).toMatchObject({ titleZh: "a [31m b c\ufffdd ", says: "a [31m b c\ufffdd ", subject: "a [31m b c\ufffdd " });
+  expect(row).toMatchObject({
+    titleZh: "a [31m b c\ufffdd ",
+    says: "a [31m b c\ufffdd ",
+    subject: "a [31m b c\ufffdd ",
+  });
 });
 
 test("a flood of refusals is logged once a minute for each device and code, without its control characters", async () => {

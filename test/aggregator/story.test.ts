@@ -14,8 +14,7 @@ const say = async (rig: AggregatorRig, ...messages: Message[]) => {
 };
 const all = { limit: 100 };
 const tickets = (rig: AggregatorRig) => rig.store.reading.tickets({}, all);
-const kinds = async (rig: AggregatorRig, no: string) =>
-  (await rig.store.reading.timeline(no)).map(({ kind }) => kind);
+const kinds = async (rig: AggregatorRig, no: string) => (await rig.store.reading.timeline(no)).map(({ kind }) => kind);
 const lastAck = (rig: AggregatorRig, device = "ft-0042") => rig.on(topics.ack(device)).at(-1);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -112,7 +111,12 @@ test("a consequence told before its cause joins it, and one whose cause never co
 test("alarms that explain each other still get a ticket", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();
-  await say(rig, device.state(), device.raise("a.x", { explained_by: "b.x" }), device.raise("b.x", { explained_by: "a.x" }));
+  await say(
+    rig,
+    device.state(),
+    device.raise("a.x", { explained_by: "b.x" }),
+    device.raise("b.x", { explained_by: "a.x" }),
+  );
   await rig.later(91_000);
   expect(await tickets(rig)).toHaveLength(1);
 });
@@ -314,7 +318,10 @@ test("a will that its successor's birth overtook is ignored", async () => {
 
 test("a will is an alarm at once and a ticket after a minute; the birth clears it", async () => {
   await using rig = await rigged({
-    registry: { classes: { terminal: { offlineSeverity: "critical" } }, devices: { "ft-0042": { site: "hq", class: "terminal" } } },
+    registry: {
+      classes: { terminal: { offlineSeverity: "critical" } },
+      devices: { "ft-0042": { site: "hq", class: "terminal" } },
+    },
   });
   const device = new FakeDevice();
   await say(rig, device.state(), device.will());
@@ -414,7 +421,10 @@ test("what it tells fits the protocol: birth, snapshot, timeline, and a will tha
     [2, "restored"],
   ]);
   await rig.stop();
-  expect(AggregatorState.parse(rig.on(topics.aggregator("rig")).at(-1))).toMatchObject({ online: false, reason: "shutdown" });
+  expect(AggregatorState.parse(rig.on(topics.aggregator("rig")).at(-1))).toMatchObject({
+    online: false,
+    reason: "shutdown",
+  });
 });
 
 test("tickets that changed while the line was down are told at the next connection, and all are told again", async () => {

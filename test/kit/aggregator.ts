@@ -123,7 +123,11 @@ export class AggregatorRig implements AsyncDisposable {
   }
 }
 
-export const BOOTS = ["01KA0000000000000000000000", "01KB0000000000000000000000", "01KC0000000000000000000000"] as const;
+export const BOOTS = [
+  "01KA0000000000000000000000",
+  "01KB0000000000000000000000",
+  "01KC0000000000000000000000",
+] as const;
 export type Message = { topic: string; body: Record<string, unknown> };
 
 /** A device as the protocol has it: numbers its records over its boots and remembers them for its births. */
