@@ -4,15 +4,15 @@ import type { Cron } from "../platform/cron.ts";
 import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
-import { slug } from "../protocol/topics.ts";
 import { explain } from "./alarms/causes.ts";
 import { debounce } from "./alarms/debounce.ts";
 import { actives, restore, retire } from "./alarms/ledger.ts";
 import { configured } from "./checks/all.ts";
-import type { CheckConfig, CheckKind, Judge, Verdict } from "./checks/check.ts";
+import { beginOrLater, type CheckConfig, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
 import { chooseVolumes, parseMountInfo } from "./checks/disk-mounts.ts";
 import { selfCheck } from "./checks/self.ts";
 import type { AgentConfig } from "./config.ts";
+import { Figures } from "./figures.ts";
 import { bareInfo, type Inventory } from "./inventory.ts";
 import { type Courier, startCourier } from "./outbox/courier.ts";
 import type { Outbox } from "./outbox/outbox.ts";
@@ -35,8 +35,8 @@ export interface AgentParts {
   cron: Cron;
   notify: Notifier;
   watchdogMs: number;
-  /** Asks the short-lived child what this device is. */
-  takeInventory(): Promise<Inventory>;
+  /** Asks the short-lived child what this device is; ends it and rejects when `signal` aborts. */
+  takeInventory(signal: AbortSignal): Promise<Inventory>;
 }
 
 /** A check at work in the rounds. */
@@ -49,20 +49,25 @@ interface Post extends Entry<readonly Verdict[]> {
 const FIRST_INVENTORY_MS = 20_000;
 const SESSION_EXPIRY_S = 3_600;
 
-/** Runs until `signal` aborts, then says goodbye. Never rejects for a fault of the device: those are alarms. */
-export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<void> {
+/** Runs until `stop` aborts, then says goodbye. Never rejects for a fault of the device: those are alarms. */
+export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<void> {
   const { config, clock, log, outbox, notify } = parts;
   await using stack = new AsyncDisposableStack();
+  const broken = new AbortController();
+  const signal = AbortSignal.any([stop, broken.signal]);
   let inventory = { ...bareInfo(parts.machine), config_hash: parts.configHash };
   const courier = stack.use(startCourier({ ...courierPart(parts), info: () => inventory }));
-  const watchdog = dogWalker(parts);
   const self = selfCheck({
-    stats: () => ({ ...outbox.stats(), maxBytes: config.outbox.maxBytes }),
+    stats: () => {
+      const { roomBytes: maxBytes, ...stats } = outbox.stats();
+      return { ...stats, maxBytes };
+    },
     linkUp: () => courier.stats().up,
     refused: () => courier.stats().refused,
   });
   const posts = begin(parts, self, stack);
-  const figures = new Map<string, readonly Verdict[]>();
+  const watchdog = dogWalker(parts, posts);
+  const figures = new Figures();
   const tell = teller(parts, courier, posts, figures);
   await tell.first();
 
@@ -79,7 +84,7 @@ export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<
     cron: parts.cron,
     onTick: ({ lateMs }: { lateMs: number }) => {
       self.late(lateMs);
-      watchdog();
+      watchdog.tick();
     },
   };
   notify.ready();
@@ -90,29 +95,24 @@ export async function runAgent(parts: AgentParts, signal: AbortSignal): Promise<
       parts,
       config.heartbeatMs,
       0,
-      () => courier.telemetry([...signOfLife(), ...samples(figures, clock.wall(), (id) => id === "self")]),
+      () => courier.telemetry([...signOfLife(), ...figures.samples((id) => id === "self")]),
       signal,
     ),
-    every(
-      parts,
-      config.telemetryMs,
-      2_000,
-      () => courier.telemetry(samples(figures, clock.wall(), (id) => id !== "self")),
-      signal,
-    ),
+    every(parts, config.telemetryMs, 2_000, () => courier.telemetry(figures.samples((id) => id !== "self")), signal),
     every(
       parts,
       config.inventoryMs,
       FIRST_INVENTORY_MS,
       async () => {
-        const found = { ...(await parts.takeInventory()), config_hash: parts.configHash };
+        const found = { ...(await parts.takeInventory(signal)), config_hash: parts.configHash };
         if (JSON.stringify(found) === JSON.stringify(inventory)) return;
         inventory = found;
         courier.tellInfo();
       },
       signal,
     ),
-  ]);
+    watchdog.walk(signal),
+  ]).finally(() => broken.abort());
   notify.stopping();
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
@@ -157,7 +157,7 @@ function begin({ config, machine, clock, log }: AgentParts, self: CheckKind, sta
     ...(config.checks.self.enabled ? [{ kind: self, config: config.checks.self }] : []),
   ];
   return all.flatMap(({ kind, config: own }): Post[] => {
-    const judge = kind.begin(own, { machine, clock, stateDir: config.stateDir });
+    const judge = beginOrLater(kind, own, { machine, clock, stateDir: config.stateDir });
     if (judge === undefined) {
       log.info({ event: "check.not_present", check: kind.id }, "this machine has no such thing");
       return [];
@@ -181,7 +181,7 @@ function teller(
   { config, clock, log, outbox, machine, version }: AgentParts,
   courier: Courier,
   posts: readonly Post[],
-  figures: Map<string, readonly Verdict[]>,
+  figures: Figures,
 ) {
   let ledger = restore(outbox.latest(), clock.now());
   const stateMount = stateMountOf(machine, config.stateDir);
@@ -223,7 +223,8 @@ function teller(
       for (const result of results) {
         const { kind, config: own } = result.entry;
         const check = { id: kind.id, titles: kind.titles, holdOnMs: own.holdOnMs, holdOffMs: own.holdOffMs };
-        if ("verdicts" in result) figures.set(kind.id, result.verdicts);
+        if ("verdicts" in result) figures.note(kind.id, result.verdicts, at.wall);
+        else figures.forget(kind.id);
         const round =
           "verdicts" in result
             ? { check, verdicts: result.verdicts }
@@ -246,23 +247,6 @@ function stateMountOf(machine: Machine, stateDir: string): string | undefined {
   return chooseVolumes(mounts, { stateDir }).find(({ holdsState }) => holdsState)?.subject;
 }
 
-/** The last figures of the checks that `of` picks, as telemetry. */
-function samples(
-  figures: ReadonlyMap<string, readonly Verdict[]>,
-  ts: number,
-  of: (id: string) => boolean,
-): { code: string; body: { ts: number } }[] {
-  return [...figures].flatMap(([id, verdicts]) =>
-    of(id)
-      ? verdicts.flatMap((verdict) =>
-          verdict.state === "judged" && Object.keys(verdict.readings).length > 0
-            ? [{ code: `${id}.${slug(verdict.subject)}`, body: { ...verdict.readings, ts } }]
-            : [],
-        )
-      : [],
-  );
-}
-
 /** Does `work` after `firstMs` and then every `periodMs`, each moved a little at random: a fleet must not beat in step. */
 async function every(
   { clock, random, log }: AgentParts,
@@ -279,6 +263,7 @@ async function every(
     try {
       await work();
     } catch (cause) {
+      if (signal.aborted) return;
       log.warn(
         { event: "agent.periodic_failed", because: cause instanceof Error ? cause.message : String(cause) },
         "tried again next time",
@@ -287,12 +272,31 @@ async function every(
   }
 }
 
-/** Tells the supervisor that the rounds live, three times within its patience, and never more often. */
-function dogWalker({ clock, notify, watchdogMs }: AgentParts): () => void {
-  let last = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (clock.now() - last < watchdogMs / 3) return;
-    last = clock.now();
+/**
+ * Tells the supervisor that the rounds live, three times within its patience: with their ticks, or where those come more
+ * seldom than that, in between for as long as no tick is overdue.
+ */
+function dogWalker(parts: AgentParts, posts: readonly Post[]) {
+  const { clock, config, notify } = parts;
+  const patienceMs = parts.watchdogMs / 3;
+  const tiers = { fast: config.rounds.fastMs, slow: config.rounds.slowMs } as const;
+  const periods = posts.flatMap(({ every: tier }) => (typeof tier === "string" ? [tiers[tier]] : []));
+  const shortestMs = Math.min(...periods);
+  const pingsAlone = shortestMs <= patienceMs;
+  let tickedAt = clock.now();
+  let pingedAt = Number.NEGATIVE_INFINITY;
+  const ping = (): void => {
+    pingedAt = clock.now();
     notify.watchdog();
+  };
+  return {
+    tick(): void {
+      tickedAt = clock.now();
+      if (tickedAt - pingedAt >= patienceMs) ping();
+    },
+    async walk(signal: AbortSignal): Promise<void> {
+      const alive = (): boolean => clock.now() - tickedAt <= 2 * shortestMs + patienceMs;
+      if (!pingsAlone) await every(parts, patienceMs, 0, () => (alive() ? ping() : undefined), signal);
+    },
   };
 }

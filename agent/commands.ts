@@ -6,7 +6,7 @@ import { displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
 import { type Grade, LEVEL_NAMES, LEVELS, rank } from "../protocol/severity.ts";
 import { configured } from "./checks/all.ts";
-import type { CheckKind, Judge, Verdict } from "./checks/check.ts";
+import { beginOrLater, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
 import { AgentConfig } from "./config.ts";
 import { takeInventory } from "./inventory.ts";
 import { type Entry, runOnce } from "./rounds.ts";
@@ -76,7 +76,7 @@ export async function check(order: CheckOrder): Promise<number> {
   const lines: Line[] = [];
   const posts: (Entry<readonly Verdict[]> & { kind: CheckKind; watch: Judge })[] = [];
   for (const { kind, config: own } of configured(config.checks)) {
-    const watch = kind.begin(own, { machine, clock, stateDir: config.stateDir });
+    const watch = beginOrLater(kind, own, { machine, clock, stateDir: config.stateDir });
     if (watch === undefined) lines.push({ check: kind.id, name: kind.name, state: "absent" });
     else
       posts.push({

@@ -31,14 +31,14 @@ export const AgentConfig = z.strictObject({
   passwordFile: z.optional(path),
   stateDir: z._default(path, "/var/lib/vigil"),
   logLevel: z._default(z.enum(LOG_LEVELS), "info"),
-  rounds: z.prefault(z.strictObject({ fastMs: ms(200, 60_000, 1_000), slowMs: ms(1_000, 3_600_000, 10_000) }), {}),
+  rounds: z.prefault(z.strictObject({ fastMs: ms(50, 60_000, 1_000), slowMs: ms(50, 3_600_000, 10_000) }), {}),
   /** A sign of life (`tele/self`) so often; the aggregator calls a device silent after two. */
   heartbeatMs: ms(1_000, 3_600_000, 60_000),
   /** All figures so often; kept in the outbox at the same pace while no broker is there. */
   telemetryMs: ms(1_000, 86_400_000, 300_000),
   /** Inventory after start, then so often. */
   inventoryMs: ms(60_000, 2_592_000_000, 86_400_000),
-  outbox: z.prefault(z.strictObject({ maxBytes: ms(262_144, 67_108_864, 4_194_304) }), {}),
+  outbox: z.prefault(z.strictObject({ maxBytes: ms(262_144, 8_388_608, 4_194_304) }), {}),
   checks: z.prefault(checkConfigs, {}),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;

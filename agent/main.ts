@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { systemClock } from "../platform/clock.ts";
 import { parseConfig, readConfigText } from "../platform/config-file.ts";
 import { folderAt } from "../platform/files.ts";
+import { leaveAfter } from "../platform/leave.ts";
 import { openLog } from "../platform/log.ts";
 import { machineAt } from "../platform/machine.ts";
 import { openNotifier, readSupervision } from "../platform/notify.ts";
@@ -24,6 +25,10 @@ vigil-agent inventory                    本设备资产清单（一行 JSON）�
   -h, --help · -v, --version
 `;
 const DEFAULT_CONFIG = "/etc/vigil/agent.json";
+/** What a monitoring plugin answers that could not ask at all. */
+const UNKNOWN = 3;
+/** A thread that hangs in a dead mount holds us no longer than this. */
+const LEAVE_MS = 2_000;
 const COMMANDS = ["run", "check", "config", "inventory"];
 
 async function run(file: string, stop: AbortSignal): Promise<number> {
@@ -55,12 +60,12 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
         (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
       notify: openNotifier(supervision.fd),
       watchdogMs: supervision.watchdogMs ?? 60_000,
-      takeInventory: async () => {
+      takeInventory: async (signal) => {
         const { runInventory } = await import("./inventory.ts");
         const { runProgram } = await import("../platform/run.ts");
         return runInventory(
-          (order) => runProgram(order, clock),
-          [process.execPath, "--disable-warning=ExperimentalWarning", import.meta.filename, "inventory"],
+          (order) => runProgram({ ...order, signal }, clock),
+          [process.execPath, ...process.execArgv, import.meta.filename, "inventory"],
         );
       },
     },
@@ -127,5 +132,7 @@ try {
     failure || usage ? `vigil-agent: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`,
   );
   if (usage || (failure && error.code === "ARGUMENT_INVALID")) process.stderr.write("see vigil-agent --help\n");
-  process.exitCode = usage || (failure && !["MACHINE_READ"].includes(error.code)) ? 2 : 1;
+  const wrong = usage || (failure && error.code !== "MACHINE_READ") ? 2 : 1;
+  process.exitCode = process.argv.includes("check") ? UNKNOWN : wrong;
 }
+void leaveAfter(LEAVE_MS, Number(process.exitCode));

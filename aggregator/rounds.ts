@@ -14,7 +14,7 @@ import type { TicketDesk } from "./tickets/desk.ts";
 /** Silence, hold-ons and observations are looked at so often, milliseconds. */
 const EVERY_MS = 500;
 /** Our state is said anew so often: one that is older tells devices that we hang. */
-const STATE_MS = 30_000;
+const STATE_MS = 60_000;
 /** Old claims and topics are cleared away so often. */
 const TIDY_MS = 600_000;
 const DAY_MS = 86_400_000;

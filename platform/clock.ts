@@ -1,5 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
-
 /** Time, as everything here gets it. `now` never runs back; `wall` is what the machine's owner set. */
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start. */
@@ -10,10 +8,65 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A longer timer of Node's runs at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  sleep: async (ms, signal) => {
-    await wait(Math.max(0, ms), undefined, signal === undefined ? {} : { signal });
+  async sleep(ms, signal) {
+    let left = Math.max(0, ms);
+    for (; left > LONGEST_MS; left -= LONGEST_MS) await nap(LONGEST_MS, signal);
+    await nap(left, signal);
   },
 };
+
+const nap = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((wake, reject) => {
+    if (signal === undefined) {
+      setTimeout(wake, ms);
+      return;
+    }
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const sleepers = sleepersOf(signal);
+    const cut = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      sleepers.delete(cut);
+      wake();
+    }, ms);
+    sleepers.add(cut);
+  });
+
+/**
+ * Who sleeps under each signal. One listener per signal for its whole life: adding and removing one per sleep was the
+ * dearest part of a round (docs/performance.md), and rounds sleep once a second for years under the same signal.
+ */
+const sleeping = new WeakMap<AbortSignal, Set<() => void>>();
+
+function sleepersOf(signal: AbortSignal): Set<() => void> {
+  const known = sleeping.get(signal);
+  if (known !== undefined) return known;
+  const sleepers = new Set<() => void>();
+  sleeping.set(signal, sleepers);
+  signal.addEventListener(
+    "abort",
+    () => {
+      for (const cut of sleepers) cut();
+      sleepers.clear();
+    },
+    { once: true },
+  );
+  return sleepers;
+}
+
+/** Real time that keeps no process alive: resolves after `ms`, if the process still is there then. */
+export const unheld = (ms: number): Promise<void> =>
+  new Promise((wake) => {
+    setTimeout(wake, ms).unref();
+  });

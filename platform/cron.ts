@@ -20,11 +20,15 @@ interface Field {
   words?: readonly string[];
 }
 const SECOND: Field = { name: "second", least: 0, most: 59 };
+const DAY: Field = { name: "day of month", least: 1, most: 31 };
+const MONTH: Field = { name: "month", least: 1, most: 12, words: MONTHS };
+/** Days of each month, from January at 1. */
+const LENGTHS = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const FIELDS: readonly Field[] = [
   { name: "minute", least: 0, most: 59 },
   { name: "hour", least: 0, most: 23 },
-  { name: "day of month", least: 1, most: 31 },
-  { name: "month", least: 1, most: 12, words: MONTHS },
+  DAY,
+  MONTH,
   { name: "day of week", least: 0, most: 7, words: DAYS },
 ];
 
@@ -38,7 +42,22 @@ export function cronMistake(expression: string): string | undefined {
     const wrong = (words[i] ?? "").split(",").find((part) => !fits(part, field));
     if (wrong !== undefined) return `${field.name}: "${wrong}" is not within ${field.least}-${field.most}`;
   }
-  return undefined;
+  const [days = "", months = ""] = words.slice(-3);
+  const possible = values(months, MONTH).some((month) =>
+    values(days, DAY).some((day) => day <= (LENGTHS[month] ?? 31)),
+  );
+  return possible ? undefined : `day of month: "${days}" never comes in month "${months}"`;
+}
+
+/** What a field that fits stands for. */
+function values(text: string, field: Field): number[] {
+  return text.split(",").flatMap((part) => {
+    const [range = "", step = "1"] = part.split("/");
+    const [from, to = from] = range === "*" ? [String(field.least), String(field.most)] : range.split("-");
+    const first = numberOf(from, field) ?? field.least;
+    const last = numberOf(to, field) ?? field.most;
+    return Array.from({ length: Math.floor((last - first) / Number(step)) + 1 }, (_, i) => first + i * Number(step));
+  });
 }
 
 /** A star, a number or a range, each with an optional step. */

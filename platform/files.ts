@@ -1,9 +1,11 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** A file that is written in place. Nothing is certain to survive a power cut before `sync`. */
 export interface OpenFile extends AsyncDisposable {
+  /** Whether its name still leads to it: it was not removed, replaced, unmounted or mounted over. */
+  isInPlace(): Promise<boolean>;
   /** Length now, bytes. */
   size(): Promise<number>;
   /** Writes all of `bytes` at `offset`. Throws the system's error (ENOSPC, EROFS, EIO …). */
@@ -78,7 +80,7 @@ export function folderAt(path: string): Folder {
         await handle.close();
         throw cause;
       });
-      return openFile(handle);
+      return openFile(handle, at(name));
     },
     async replace(name, bytes) {
       {
@@ -92,13 +94,17 @@ export function folderAt(path: string): Folder {
   };
 }
 
-function openFile(handle: FileHandle): OpenFile {
+function openFile(handle: FileHandle, path: string): OpenFile {
   const write = async (offset: number, bytes: Uint8Array): Promise<void> => {
     for (let done = 0; done < bytes.length; ) {
       done += (await handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
     }
   };
   return {
+    async isInPlace() {
+      const [own, named] = await Promise.all([handle.stat(), stat(path).catch(() => undefined)]);
+      return own.ino === named?.ino && own.dev === named.dev;
+    },
     size: async () => (await handle.stat()).size,
     write,
     sync: () => handle.datasync(),

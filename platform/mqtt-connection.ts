@@ -3,6 +3,7 @@ import { connect as connectTls } from "node:tls";
 import { type IClientOptions, type IConnackPacket, type IPublishPacket, MqttClient, type Packet } from "mqtt";
 import { Failure } from "../protocol/failure.ts";
 import type { Broker, LinkOptions, Outgoing } from "./broker-link.ts";
+import type { Clock } from "./clock.ts";
 import type { IncomingQueue } from "./incoming-queue.ts";
 import type { LinkFiles } from "./link-files.ts";
 import { brokenOff, deniedPublish, refused, unfit } from "./mqtt-reasons.ts";
@@ -11,11 +12,14 @@ import { brokenOff, deniedPublish, refused, unfit } from "./mqtt-reasons.ts";
 export interface Ending {
   failure: Failure;
   stubborn: boolean;
+  /** However long it held, it was not a good one: the next broker of the list is asked. */
+  useless?: true;
 }
 
 export interface ConnectionParts {
   broker: Broker;
   files: LinkFiles;
+  clock: Clock;
   options: LinkOptions;
   /** Its number, for the will. */
   link: number;
@@ -36,6 +40,8 @@ const MOST_UNDER_WAY = 1000;
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 /** Larger than topic length, packet id and properties of any message of ours. */
 const PACKET_ROOM = 64;
+/** Looks so often whether the broker takes what it is given: after two looks without one answer it is left. */
+const ANSWER_MS = 30_000;
 const GOODBYE = Uint8Array.of(0xe0, 0);
 
 interface Publishing {
@@ -63,6 +69,8 @@ export class MqttConnection {
   #unparsedBytes = 0;
   #holding = 0;
   #acks: number[] = [];
+  #answers = 0;
+  readonly #ended = new AbortController();
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -113,6 +121,7 @@ export class MqttConnection {
     if (this.#over) return;
     this.#over = true;
     this.#up = false;
+    this.#ended.abort();
     this.#socket.destroy();
     this.#parts.incoming.clear();
     const lost = [...this.#underWay, ...this.#waiting];
@@ -150,8 +159,22 @@ export class MqttConnection {
   #establish(): void {
     if (this.#up || this.#over || this.#socket.writableEnded) return;
     this.#up = true;
+    void this.#watchAnswers();
     this.#parts.established();
     this.#parts.incoming.open();
+  }
+
+  /** A broker that answers pings and takes no message would be kept for ever, though the next of the list may be well. */
+  async #watchAnswers(): Promise<void> {
+    const { clock, broker } = this.#parts;
+    for (let seen = -1; !this.#over; ) {
+      await clock.sleep(ANSWER_MS, this.#ended.signal).catch(() => {});
+      const waits = this.#underWay.size > 0 && this.#holding === 0; // while we read nothing we see no answer either
+      if (waits && seen === this.#answers) {
+        this.end({ ...brokenOff(broker, new Error("messages are not taken")), useless: true });
+      }
+      seen = waits ? this.#answers : -1;
+    }
   }
 
   #received(packet: Packet): void {
@@ -223,6 +246,7 @@ export class MqttConnection {
 
   #sent(publishing: Publishing, error?: Error | null): void {
     if (!this.#underWay.delete(publishing)) return;
+    this.#answers += 1;
     const { topic, qos } = publishing.message;
     // The reason is read where the packet came in: mqtt.js says nothing of reason 16 (nobody subscribed).
     const reason = qos === 1 ? this.#pubackReason : 0;

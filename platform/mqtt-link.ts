@@ -86,12 +86,16 @@ class MqttLink implements BrokerLink {
     for (let failures = 0, next = 0; !signal.aborted; ) {
       const broker = this.#options.brokers[next % this.#options.brokers.length] ?? this.#options.brokers[0];
       let upSince: number | undefined;
-      const { failure, stubborn } = await this.#connect(broker, () => {
+      const {
+        failure,
+        stubborn,
+        useless = false,
+      } = await this.#connect(broker, () => {
         upSince = clock.now();
       });
       if (signal.aborted) return;
       this.#tell(failure);
-      const settled = upSince !== undefined && clock.now() - upSince >= SETTLED_MS;
+      const settled = !useless && upSince !== undefined && clock.now() - upSince >= SETTLED_MS;
       next = settled ? 0 : next + 1;
       failures = settled ? 1 : failures + 1;
       await clock.sleep(pauseMs(failures, limits, random(), stubborn), signal).catch(() => {});
@@ -115,6 +119,7 @@ class MqttLink implements BrokerLink {
       const connection = new MqttConnection({
         broker,
         files,
+        clock: this.#parts.clock,
         options: this.#options,
         link,
         incoming: this.#incoming,

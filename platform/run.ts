@@ -8,6 +8,8 @@ export interface ProgramRun {
   deadlineMs: number;
   /** Most bytes of standard output; what it prints to standard error is only kept for its last words. */
   outputCapBytes: number;
+  /** Ends it at once when it aborts. */
+  signal?: AbortSignal;
 }
 
 /** Runs one program to its end; see `runProgram`. */
@@ -17,10 +19,15 @@ const LAST_WORDS = 400;
 
 /**
  * Runs a program in a process group of its own and resolves with what it printed (UTF-8), once it ended with exit code 0
- * and its output is closed. Past the deadline or the cap the whole group is killed, children included.
+ * and its output is closed. Past the deadline or the cap, or when `signal` aborts, the whole group is killed, children
+ * included.
  * Rejects with Failure RUN_MISSING, RUN_DEADLINE, RUN_OUTPUT or RUN_FAILED.
  */
-export async function runProgram({ argv, deadlineMs, outputCapBytes }: ProgramRun, clock: Clock): Promise<string> {
+export async function runProgram(
+  { argv, deadlineMs, outputCapBytes, signal }: ProgramRun,
+  clock: Clock,
+): Promise<string> {
+  if (signal?.aborted) throw new Failure("RUN_FAILED", "not started: we are ending");
   const [program, ...args] = argv;
   const over = new AbortController();
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
@@ -36,9 +43,12 @@ export async function runProgram({ argv, deadlineMs, outputCapBytes }: ProgramRu
     () => end(tooLate),
     () => {}, // it ended before its deadline
   );
+  const stopped = (): void => end(new Failure("RUN_FAILED", `${program} was ended with us`, { facts: { program } }));
+  signal?.addEventListener("abort", stopped, { once: true });
   try {
     return await Promise.race([ended(child, program, outputCapBytes, end), killed.promise]);
   } finally {
+    signal?.removeEventListener("abort", stopped);
     over.abort();
   }
 }

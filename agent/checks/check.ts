@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
-import type { Machine } from "../../platform/machine.ts";
+import type { Machine, Source } from "../../platform/machine.ts";
 import { type Grade, rank, type Severity, worse } from "../../protocol/severity.ts";
 
 /** Figures of one subject; every name ends in its unit (`free_pct`, `temp_c`, `rss_bytes`, `count`). */
@@ -67,6 +67,44 @@ export interface CheckKind<Config extends CheckConfig = CheckConfig> {
   titles: Readonly<Record<string, Title>>;
   /** Ready to judge, or undefined where the machine has no such thing ("not present"). */
   begin(config: Config, ports: CheckPorts): Judge | undefined;
+}
+
+/**
+ * Begins a check. One that cannot even begin because something cannot be read is unknown like one that fails later:
+ * each round tries again. Undefined where the machine has no such thing.
+ */
+export function beginOrLater(kind: CheckKind, config: CheckConfig, ports: CheckPorts): Judge | undefined {
+  try {
+    return beginOrClose(kind, config, ports);
+  } catch {
+    let begun: Judge | undefined;
+    return {
+      judge: (signal) => {
+        begun ??= beginOrClose(kind, config, ports);
+        return begun?.judge(signal) ?? [];
+      },
+      close: () => begun?.close?.(),
+    };
+  }
+}
+
+/** A beginning that fails leaves no file open: it is tried every few seconds, perhaps for years. */
+function beginOrClose(kind: CheckKind, config: CheckConfig, ports: CheckPorts): Judge | undefined {
+  let opened: Source[] = [];
+  let beginning = true;
+  const source = (path: string): Source => {
+    const one = ports.machine.source(path);
+    if (beginning) opened.push(one);
+    return one;
+  };
+  try {
+    const judge = kind.begin(config, { ...ports, machine: { ...ports.machine, source } });
+    opened = [];
+    return judge;
+  } finally {
+    beginning = false;
+    for (const one of opened) one.close();
+  }
 }
 
 /** What every check's config holds beside its own limits. */

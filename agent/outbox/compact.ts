@@ -49,6 +49,7 @@ export function compact(held: Held, room: number): Held {
     items = withoutOldest(items, weigh(items) - room, may);
   }
   const dropped = {
+    ...held.dropped,
     telemetry: held.dropped.telemetry + held.samples.length - samples.length,
     records: held.dropped.records + before - items.length,
   };

@@ -53,7 +53,10 @@ export interface Courier extends AsyncDisposable {
 }
 
 const MOST_IN_FLIGHT = 20;
-const MOST_FIGURES_IN_FLIGHT = 64;
+/** A site has one or two; who invents more names must not fill our memory. */
+const MOST_AGGREGATORS = 64;
+/** More than one device has subjects; all of them are told at once. */
+const MOST_FIGURES_IN_FLIGHT = 1_000;
 const RESYNC_EVERY_MS = 5_000;
 const ADOPT_EVERY_MS = 30_000;
 const DRAIN_PAUSE_MS = 50;
@@ -86,7 +89,8 @@ class BrokerCourier implements Courier {
   #figuresInFlight = 0;
   #refused = 0;
   #resent = 0;
-  #droppedTold = 0;
+  /** What the last birth told of records given up; known to the aggregator once it acknowledges that birth. */
+  #droppedTold: (Place & { records: number }) | undefined;
   #mayAdoptAt = Number.NEGATIVE_INFINITY;
   #ending: Promise<void> | undefined;
 
@@ -196,6 +200,11 @@ class BrokerCourier implements Courier {
       await outbox.adopt(place);
       return; // the loop sees the new boot and gives birth again
     }
+    const told = this.#droppedTold;
+    if (told !== undefined && place.boot === told.boot && place.seq >= told.seq) {
+      outbox.toldDropped(told.records);
+      this.#droppedTold = undefined;
+    }
     const seq = this.#session?.mostFree(place) ?? place.seq;
     outbox.free({ boot: place.boot, seq });
     this.#session?.acked(outbox.pending(), clock.now());
@@ -203,7 +212,10 @@ class BrokerCourier implements Courier {
 
   #aggregator(node: string, boot: string, retained: boolean): void {
     const known = this.#aggregators.get(node);
+    this.#aggregators.delete(node); // to the end: the first of the map is the one not heard of for longest
     this.#aggregators.set(node, boot);
+    const [oldest] = this.#aggregators.keys();
+    if (oldest !== undefined && this.#aggregators.size > MOST_AGGREGATORS) this.#aggregators.delete(oldest);
     if (known !== boot && !retained) this.#session?.sendAllAgain(); // what is retained was there before our birth
   }
 
@@ -264,12 +276,11 @@ class BrokerCourier implements Courier {
       await this.#send(session, this.#records(rest));
     }
     if (!this.#goesOn(session)) return;
-    const { droppedRecords } = outbox.stats();
-    const dropped = droppedRecords - this.#droppedTold;
+    const { droppedRecords: records, untoldRecords: dropped } = outbox.stats();
     const state = this.#state({ online: true, reason: "birth", link: session.link });
     await this.#send(session, [{ message: stateLetter(device, dropped > 0 ? { ...state, dropped } : state) }]);
     if (session.broken) return;
-    this.#droppedTold = droppedRecords;
+    this.#droppedTold = dropped > 0 ? { boot: state.boot, seq: state.seq, records } : undefined;
     if (!session.born)
       log.info({ event: "courier.born", link: session.link, seq: state.seq, records: all.length }, "online");
     session.born = true;
@@ -277,7 +288,9 @@ class BrokerCourier implements Courier {
 
   #records(list: readonly Kept[]): Letter[] {
     const { device, outbox } = this.#options;
-    const last = new Set(outbox.latest().map(placeKey));
+    // not of `latest` alone: it leaves out what was cleared long ago, and that may still have to be told
+    const all = [...outbox.latest(), ...outbox.pending()].filter(({ kind }) => kind === "alarm").sort(byPlace);
+    const last = new Set(new Map(all.map((kept) => [kept.code, placeKey(kept)])).values());
     return list.map((kept) => ({ message: recordLetter(device, kept, last.has(placeKey(kept))), kept }));
   }
 

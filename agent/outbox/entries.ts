@@ -6,6 +6,8 @@ import type { KeptTelemetry } from "./outbox.ts";
 export interface Dropped {
   telemetry: number;
   records: number;
+  /** How many of these records the aggregator has heard of; none when absent. */
+  told?: number;
 }
 
 /** What one frame of the journal says. Read in their order they are the whole memory of the device. */
@@ -62,7 +64,7 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Numb
 const isPlace = (value: unknown): boolean => isObject(value) && isBoot(value.boot) && isCount(value.seq);
 const isCoded = (kept: Fields): boolean => typeof kept.code === "string" && isObject(kept.body);
 const isDropped = ({ dropped }: Fields): boolean =>
-  isObject(dropped) && isCount(dropped.telemetry) && isCount(dropped.records);
+  isObject(dropped) && isCount(dropped.telemetry) && isCount(dropped.records) && isCount(dropped.told ?? 0);
 const isRecord = (kept: Fields): boolean =>
   isCoded(kept) &&
   isPlace(kept.body) &&

@@ -124,11 +124,12 @@ export class Holding {
     if (this.boot === undefined || boot > this.boot) this.boot = boot;
   }
 
-  #drop({ telemetry, records }: Dropped): void {
+  #drop({ telemetry, records, told = 0 }: Dropped): void {
     const { dropped } = this;
     this.dropped = {
       telemetry: Math.max(dropped.telemetry, telemetry),
       records: Math.max(dropped.records, records),
+      told: Math.max(dropped.told ?? 0, told),
     };
   }
 

@@ -52,6 +52,8 @@ class Journal implements Outbox {
   /** A call to the folder that has not come back yet, perhaps never will: no second one beside it. */
   #busy = false;
   #durable = false;
+  /** The files were ours once: what bears our name in them was written by us. */
+  #owned = false;
   #because: string | undefined;
   #healing: Promise<void> | undefined;
   #freed: Place[] = [];
@@ -154,6 +156,11 @@ class Journal implements Outbox {
     this.#holding.freeTelemetry(upToId);
   }
 
+  toldDropped(records: number): void {
+    const { dropped } = this.#holding;
+    this.#holding.dropped = { ...dropped, told: Math.max(dropped.told ?? 0, Math.min(records, dropped.records)) };
+  }
+
   stats(): OutboxStats {
     const pending = this.#holding.pending();
     const oldest = pending[0];
@@ -162,9 +169,11 @@ class Journal implements Outbox {
       ...(this.#because === undefined ? {} : { because: this.#because }),
       pending: pending.length,
       pendingBytes: this.#holding.pendingBytes,
+      roomBytes: this.#room,
       ...(oldest === undefined ? {} : { oldestTs: oldest.body.ts }),
       droppedTelemetry: this.#holding.dropped.telemetry,
       droppedRecords: this.#holding.dropped.records,
+      untoldRecords: this.#holding.dropped.records - (this.#holding.dropped.told ?? 0),
     };
   }
 
@@ -184,7 +193,8 @@ class Journal implements Outbox {
 
   /** Opens the files and goes on in them with `entries`, or with a snapshot where that cannot be. */
   async #begin(entries: readonly Entry[]): Promise<void> {
-    if (!this.#files.isOpen) await this.#files.open();
+    await this.#files.open();
+    this.#owned = true;
     if (!(await this.#files.append(entries, true))) await this.#files.snapshot(this.#everything());
   }
 
@@ -300,8 +310,10 @@ class Journal implements Outbox {
   /** One try to be durable again: all of memory as a snapshot, after whatever was found there. */
   async #mend(): Promise<void> {
     const mended = await this.#attempt(async () => {
-      if (!this.#files.isOpen) await this.#overtake();
-      if (!this.#files.isOpen) await this.#files.open();
+      await this.#files.close(); // what is open may belong to a folder or a file system that is gone
+      await this.#overtake();
+      await this.#files.open();
+      this.#owned = true;
       const upTo = this.#holding.nextId - 1;
       await this.#files.snapshot(this.#everything());
       this.#flushedId = upTo;
@@ -311,10 +323,11 @@ class Journal implements Outbox {
     this.#because = undefined;
   }
 
-  /** A folder we could not use at the start may hold a later start than ours (another agent's, or an unread one): come after it. */
+  /** A folder we could not use may hold a later start than ours (another agent's, or an unread one): come after it. */
   async #overtake(): Promise<void> {
     const found = await this.#files.survey();
-    if (found.boot !== undefined && found.boot >= this.#boot) this.#rename({ boot: found.boot, seq: found.seq });
+    if (found.boot === undefined || (this.#owned && found.boot === this.#boot)) return;
+    if (found.boot >= this.#boot) this.#rename({ boot: found.boot, seq: found.seq });
   }
 }
 

@@ -16,10 +16,14 @@ export interface OutboxStats {
   because?: string;
   pending: number;
   pendingBytes: number;
+  /** What all records together may take before some are given up, bytes. */
+  roomBytes: number;
   /** Device time of the oldest unacknowledged record, epoch ms. */
   oldestTs?: number;
   droppedTelemetry: number;
   droppedRecords: number;
+  /** Of these, how many the aggregator does not know of yet. */
+  untoldRecords: number;
 }
 
 /**
@@ -44,5 +48,7 @@ export interface Outbox extends AsyncDisposable {
   keepTelemetry(telemetry: readonly Omit<KeptTelemetry, "id">[]): Promise<void>;
   telemetry(): readonly KeptTelemetry[];
   freeTelemetry(upToId: number): void;
+  /** The aggregator has heard that so many records (of `droppedRecords`, since ever) were given up. Costs no write of its own. */
+  toldDropped(records: number): void;
   stats(): OutboxStats;
 }

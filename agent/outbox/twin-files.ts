@@ -8,7 +8,7 @@ const NAMES = ["journal.a", "journal.b"] as const;
 type Side = 0 | 1;
 const other = (side: Side): Side => (side === 0 ? 1 : 0);
 /** Both files are read up to here, whatever their size. */
-const MOST_READ_BYTES = 64 * 1024 * 1024;
+const MOST_READ_BYTES = 8 * 1024 * 1024;
 
 /** One file as it was found. */
 interface Found {
@@ -63,7 +63,7 @@ export class TwinFiles {
     for (const { entries } of newer.isWhole ? [newer] : [older, newer]) {
       for (const entry of entries) if (entry !== undefined) holding.apply(entry);
     }
-    this.#generation = newer.generation;
+    this.#generation = Math.max(this.#generation, newer.generation);
     this.#good = newer.isWhole || newer.wentOn ? newer.side : older.side;
     const mayGoOn = newer.isWhole && newer.skippedBytes === 0 && broken === undefined;
     this.#tail = mayGoOn && newer.tail < (this.#fileBytes * 7) / 8 ? newer.tail : undefined;
@@ -101,7 +101,7 @@ export class TwinFiles {
     const file = this.#file(this.#good);
     this.#tail = undefined; // until we know how it ended, what lies there is uncertain
     await file.write(tail, bytes);
-    if (sync) await file.sync();
+    if (sync) await this.#certify(file);
     this.#tail = tail + bytes.length;
     return true;
   }
@@ -120,7 +120,7 @@ export class TwinFiles {
     const file = this.#file(side);
     if ((await file.size()) !== this.#fileBytes) await file.resize(this.#fileBytes);
     await file.write(0, bytes);
-    await file.sync();
+    await this.#certify(file);
     this.#good = side;
     this.#tail = bytes.length;
   }
@@ -131,6 +131,15 @@ export class TwinFiles {
     this.#files = undefined;
     for (const file of files) await file[Symbol.asyncDispose]();
     await this.#folder.release().catch(() => undefined);
+  }
+
+  /** What is written is on flash, and in a file that the next start will find. */
+  async #certify(file: OpenFile): Promise<void> {
+    await file.sync();
+    if (await file.isInPlace()) return;
+    throw new Failure("JOURNAL_UNWRITABLE", "the journal was taken away while it was in use", {
+      facts: { path: this.#folder.path },
+    });
   }
 
   #file(side: Side): OpenFile {

@@ -24,6 +24,8 @@ test.each([
   ["*/0 * * * *", "minute"],
   ["1,,2 * * * *", "minute"],
   ["@daily", "five fields"],
+  ["0 3 30 2 *", "never comes"],
+  ["0 3 31 4-7/5,jun *", "never comes"],
 ])("%j is none, and the field is named", (expression, named) => {
   expect(cronMistake(expression)).toContain(named);
 });
@@ -43,6 +45,25 @@ test("what we let through node-cron understands", () => {
   fc.assert(
     fc.property(fc.oneof(expression, fc.string()), (text) => {
       if (cronMistake(text) === undefined) expect(validate(text)).toBe(true);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("also a day that some month does not have", () => {
+  const days = fc.uniqueArray(fc.integer({ min: 28, max: 31 }), { minLength: 1 }).map((list) => list.join());
+  const span = fc.tuple(
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 0, max: 11 }),
+    fc.integer({ min: 1, max: 9 }),
+  );
+  const months = span.map(([from, more, by]) =>
+    more === 0 ? `${from}` : `${from}-${Math.min(12, from + more)}/${by}`,
+  );
+  fc.assert(
+    fc.property(days, months, (day, month) => {
+      const text = `0 3 ${day} ${month} *`;
+      expect(cronMistake(text) === undefined).toBe(validate(text));
     }),
     { numRuns: 2_000 },
   );

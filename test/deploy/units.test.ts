@@ -46,7 +46,31 @@ test("the agent's unit keeps the budget of docs/performance.md and lets the chec
   for (const line of ["MemoryMax=56M", "Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"]) {
     expect(lines).toContain(line);
   }
-  for (const blind of ["ProtectProc=", "ProcSubset=", "PrivateDevices=", "ProtectHome=", "MemoryDenyWriteExecute="]) {
+  for (const blind of ["ProtectProc=", "ProcSubset=", "PrivateDevices=", "ProtectHome="]) {
     expect(lines.filter((line) => line.startsWith(blind))).toEqual([]);
   }
 });
+
+/** Starts Node with `flags` under the kernel's rule that no memory may become executable; its exit code, 77 where the kernel has no such rule. */
+function sealedNode(flags: readonly string[]): number | null {
+  const PRCTL = { x64: 157, arm64: 167 }[process.arch as "x64" | "arm64"];
+  const seal = `syscall(${PRCTL}, 65, 1, 0, 0, 0) == 0 or exit 77; exec @ARGV;`; // PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+  return spawnSync(programPath("perl"), ["-e", seal, process.execPath, ...flags, "-e", "0"], { stdio: "ignore" })
+    .status;
+}
+
+test.skipIf(needs("perl", "perl-base"))(
+  "with the agent's flags Node needs no memory that is writable and executable",
+  (context) => {
+    const exec = read("vigil-agent.service")
+      .split("\n")
+      .find((line) => line.startsWith("ExecStart="));
+    const flags = exec?.match(/--[a-z0-9=-]+(?= )/g)?.filter((flag) => flag !== "--config") ?? [];
+    const sealed = sealedNode(flags);
+    context.skip(sealed === 77, "this kernel has no PR_SET_MDWE");
+    expect(flags).toContain("--jitless");
+    expect(sealed).toBe(0);
+    expect(sealedNode(flags.filter((flag) => flag !== "--jitless"))).not.toBe(0); // the rule bites
+    expect(read("vigil-agent.service")).toContain("\nMemoryDenyWriteExecute=yes\n");
+  },
+);

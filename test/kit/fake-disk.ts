@@ -47,6 +47,7 @@ export class FakeDisk implements Folder {
       this.#synced.set(name, Buffer.alloc(0));
     }
     return {
+      isInPlace: async () => true,
       size: async () => this.#files.get(name)?.length ?? 0,
       write: async (at, bytes) => {
         await this.#change("write", name);

@@ -11,6 +11,9 @@ export class MemoryOutbox implements Outbox {
   #all: { kept: Kept; pending: boolean }[] = [];
   #telemetry: KeptTelemetry[] = [];
   #nextId = 1;
+  /** Records given up, as a test wants it. */
+  dropped = 0;
+  #told = 0;
 
   constructor(clock: Clock, boot = nextBoot(clock.wall(), new Uint8Array(10))) {
     this.#clock = clock;
@@ -62,6 +65,9 @@ export class MemoryOutbox implements Outbox {
   freeTelemetry(upToId: number): void {
     this.#telemetry = this.#telemetry.filter(({ id }) => id > upToId);
   }
+  toldDropped(records: number): void {
+    this.#told = records;
+  }
   stats(): OutboxStats {
     const pending = this.pending();
     const [oldest] = pending;
@@ -69,9 +75,11 @@ export class MemoryOutbox implements Outbox {
       durable: true,
       pending: pending.length,
       pendingBytes: pending.reduce((sum, kept) => sum + JSON.stringify(kept).length, 0),
+      roomBytes: 1_048_576,
       ...(oldest === undefined ? {} : { oldestTs: oldest.body.ts }),
       droppedTelemetry: 0,
-      droppedRecords: 0,
+      droppedRecords: this.dropped,
+      untoldRecords: this.dropped - this.#told,
     };
   }
   async [Symbol.asyncDispose](): Promise<void> {}

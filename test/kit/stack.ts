@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import type { TestBroker } from "./broker.ts";
 import type { MountSpace } from "./mount-space.ts";
@@ -129,6 +131,20 @@ export class Api {
       return undefined; // down or going down: the story asks again
     }
   }
+  /** Latest figures of a device by code: `telemetry("ft-0042", "self.outbox")`. */
+  async telemetry(device: string, code: string): Promise<Record<string, number> | undefined> {
+    const found = await this.get(`/api/v1/devices/${device}`);
+    return (found?.body["telemetry"] as Record<string, Record<string, number>> | undefined)?.[code];
+  }
+  /** One metric summed over its labels; undefined while the aggregator is down. */
+  async metric(name: string): Promise<number | undefined> {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const page = await fetch(`${this.url}/metrics`, { headers })
+      .then((answer) => answer.text())
+      .catch(() => undefined);
+    const lines = page?.split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+    return lines?.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
   /** All rows of a list, page by page. */
   async all(list: "devices" | "alarms" | "tickets", query = ""): Promise<Row[] | undefined> {
     const rows: Row[] = [];
@@ -199,13 +215,36 @@ export async function openHouse(broker: TestBroker, options: HouseOptions = {}):
   return { folder: folder.path, broker, aggregator, agent, api, [Symbol.asyncDispose]: close };
 }
 
-/** Runs one of our programs to its end; `env` is laid over the test's own. */
-export function runProgram(
-  file: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): { code: number | null; out: string; err: string } {
+/** The ticket of an alarm code (the newest), undefined while there is none. */
+export async function ticketOf(api: Api, code: string): Promise<Row | undefined> {
+  return (await api.all("tickets"))?.findLast((ticket) => ticket["code"] === code);
+}
+
+/** Waits until the ticket of `code` is in `state`, at most `withinMs`. */
+export const ticketInState = (api: Api, code: string, state: string, withinMs: number): Promise<Row> =>
+  until(`the ticket of ${code} is ${state}`, withinMs, async () => {
+    const ticket = await ticketOf(api, code);
+    return ticket?.["state"] === state && ticket;
+  });
+
+export interface Ended {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** Runs one of our programs to its end, and blocks until then. */
+export function runProgram(file: string, args: readonly string[]): Ended {
   const words = ["--disable-warning=ExperimentalWarning", join(HERE, file), ...args];
-  const done = spawnSync(process.execPath, words, { encoding: "utf8", env: { ...process.env, ...env } });
+  const done = spawnSync(process.execPath, words, { encoding: "utf8" });
   return { code: done.status, out: done.stdout, err: done.stderr };
+}
+
+/** The same, while other stories go on. */
+export async function awaitProgram(file: string, args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(HERE, file), ...args]);
+  child.stdin.end();
+  const ended = once(child, "close");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code: child.exitCode, out, err };
 }

@@ -104,6 +104,31 @@ describe("a broker that cannot be trusted", () => {
     expect(link.up).toBe(false);
   });
 
+  test("one that answers pings and takes no message is left after a minute, for the next of the list", async () => {
+    await using server = await enemy((socket) => {
+      socket.write(Uint8Array.from(CONNACK));
+    });
+    const taken = Promise.withResolvers<void>();
+    await using second = await enemy((socket) => {
+      socket.write(Uint8Array.from(CONNACK));
+      taken.resolve();
+    });
+    const clock = new HandClock();
+    const said = recordLink();
+    const options = linkOptions("subject", { brokers: [at(server.port), at(second.port)], subscriptions: [] });
+    await using link = openMqttLink({ ...parts, clock })(options, said.events);
+    await said.until(() => link.up);
+    await clock.wind(3_600_000); // with nothing to answer a broker may be silent
+    expect(link.up).toBe(true);
+    const publishing = link.publish({ topic: "a", payload: "{}", qos: 1 });
+    const lost = expect(publishing).rejects.toMatchObject({ code: "LINK_DOWN" });
+    await clock.wind(60_000);
+    await lost;
+    expect(said.downs).toMatchObject([{ code: "LINK_DOWN", facts: { port: server.port } }]);
+    await clock.wind(1_000); // the pause before the next try
+    await taken.promise;
+  });
+
   test("one that closes every connection at once is told of once, not per try", async () => {
     const fifth = Promise.withResolvers<void>();
     await using server = await enemy((socket, nth) => {

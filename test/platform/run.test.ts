@@ -77,6 +77,22 @@ test("a child left behind in the group is ended too, and does not outlive the de
   while (alive(pid)) await systemClock.sleep(5);
 });
 
+test("it is ended, with its children, when its owner ends", async () => {
+  using folder = tempFolder();
+  const mark = join(folder.path, "pid");
+  const cut = new AbortController();
+  const argv: [string, ...string[]] = ["sh", "-c", `sleep 60 & echo $! > ${mark}.new; mv ${mark}.new ${mark}; wait`];
+  const outcome = runProgram({ argv, ...roomy, signal: cut.signal }, systemClock);
+  outcome.catch(() => undefined);
+  const child = Number(await written(mark));
+  cut.abort();
+  await expect(outcome).rejects.toMatchObject({ code: "RUN_FAILED" });
+  while (alive(child)) await systemClock.sleep(5);
+  await expect(runProgram({ argv, ...roomy, signal: cut.signal }, systemClock)).rejects.toMatchObject({
+    code: "RUN_FAILED",
+  });
+});
+
 async function written(path: string): Promise<string> {
   for (;;) {
     try {

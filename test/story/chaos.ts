@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { openJournal } from "../../agent/outbox/journal.ts";
@@ -12,6 +10,7 @@ import type { TestBroker } from "../kit/broker.ts";
 import { silentLog } from "../kit/logs.ts";
 import { type Api, agentProgram, aggregatorProgram, type Program, type Row, until } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
+import { type WatchedProcesses, watchedProcesses } from "../kit/watched.ts";
 
 /** Kills all programs again and again at random moments while real faults come and go: what is left must be exact. */
 
@@ -55,29 +54,6 @@ export function shuffled<T>(list: readonly T[], random: () => number): T[] {
   return order.sort((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
-/** Processes that somebody watches, each known by its own name. */
-class Fleet implements AsyncDisposable {
-  readonly #living = new Map<string, ChildProcess>();
-
-  start(name: string): void {
-    if (!this.#living.has(name)) this.#living.set(name, spawn("sleep", ["900"], { argv0: name, stdio: "ignore" }));
-  }
-  async kill(name: string): Promise<void> {
-    const child = this.#living.get(name);
-    if (child === undefined) return;
-    const gone = once(child, "exit");
-    this.#living.delete(name);
-    child.kill("SIGKILL");
-    await gone;
-  }
-  lives(name: string): boolean {
-    return this.#living.has(name);
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#living.keys()].map((name) => this.kill(name)));
-  }
-}
-
 /** Something that is killed and comes back. */
 interface Victim {
   kill9(): Promise<unknown>;
@@ -85,14 +61,17 @@ interface Victim {
 }
 
 /** Runs the whole thing against `broker`, which stays the caller's. */
-export async function chaos(broker: TestBroker, plan: ChaosPlan, say: (line: string) => void = () => {}): Promise<ChaosReport> {
+export async function chaos(
+  broker: TestBroker,
+  plan: ChaosPlan,
+  say: (line: string) => void = () => {},
+): Promise<ChaosReport> {
   const began = performance.now();
   const random = randomOf(plan.seed);
   using folder = tempFolder("vigil-chaos");
-  await using fleet = new Fleet();
-  const names = new Map(DEVICES.map((device) => [device, subjectsOf(device, plan.subjects)]));
-  const all = [...names.values()].flat();
-  for (const name of all) fleet.start(name);
+  await using fleet = watchedProcesses(2 * plan.subjects, "chaos");
+  const { names: all } = fleet;
+  const names = new Map(DEVICES.map((device, i) => [device, all.slice(i * plan.subjects, (i + 1) * plan.subjects)]));
 
   const { program: aggregator, api } = await aggregatorProgram(folder.path, broker.port);
   await using desk = aggregator;
@@ -106,18 +85,20 @@ export async function chaos(broker: TestBroker, plan: ChaosPlan, say: (line: str
     ...[desk, a, b].map((one) => ({ kill9: () => one.end("SIGKILL"), restart: () => one.start() })),
   ];
   const half = shuffled(all, random).slice(0, Math.ceil(all.length / 2));
-  const waves: [string, string[], (name: string) => unknown][] = [
+  const waves: [string, readonly string[], (name: string) => unknown][] = [
     ["every process dies", all, (name) => fleet.kill(name)],
     ["every process comes back", all, (name) => fleet.start(name)],
     ["half of them die again", half, (name) => fleet.kill(name)],
   ];
   for (const [index, [title, subjects, change]] of waves.entries()) {
-    const share = Math.floor((plan.kills * (index + 1)) / waves.length) - Math.floor((plan.kills * index) / waves.length);
+    const share =
+      Math.floor((plan.kills * (index + 1)) / waves.length) - Math.floor((plan.kills * index) / waves.length);
     await wave(shuffled(subjects, random), change, victims, { ...plan, kills: share }, random);
     const took = await settled(api, fleet, names);
     say(`${title}: ${subjects.length} changes, ${share} kills of each; all agree after ${Math.round(took)} ms`);
   }
 
+  for (const device of DEVICES) await acknowledged(api, device);
   const tickets = (await api.all("tickets")) ?? [];
   const alarms = (await api.all("alarms")) ?? [];
   const violations = [...wrongTickets(tickets, fleet, names), ...wrongAlarms(alarms, fleet, names)];
@@ -129,15 +110,12 @@ export async function chaos(broker: TestBroker, plan: ChaosPlan, say: (line: str
   return { violations, changes, kills, tickets: tickets.length, tookMs: Math.round(performance.now() - began) };
 }
 
-const subjectsOf = (device: string, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `${device}-${process.pid}-${String(index).padStart(3, "0")}`);
-
 function agentOf(folder: string, port: number, device: string, names: readonly string[]): Program {
   const watch = names.map((name) => ({ name, command: [name, "900"] }));
   return agentProgram(folder, port, {
     device,
     rounds: { fastMs: 500, slowMs: 1_000 },
-    checks: { process: { holdOffMs: 0, watch }, self: { enabled: false } },
+    checks: { process: { holdOffMs: 0, watch }, self: { holdOnMs: 3_600_000 } },
   });
 }
 
@@ -149,7 +127,9 @@ async function wave(
   { kills, pauseMs: [least, most] }: ChaosPlan,
   random: () => number,
 ): Promise<void> {
-  const pauses = victims.map(() => Array.from({ length: kills }, () => [least + random() * (most - least), random() * 800]));
+  const pauses = victims.map(() =>
+    Array.from({ length: kills }, () => [least + random() * (most - least), random() * 800]),
+  );
   const lastsMs = Math.max(...pauses.map((list) => list.flat().reduce((sum, ms) => sum + ms, 0)));
   const moments = subjects.map(() => random() * lastsMs).sort((x, y) => x - y);
   const begin = performance.now();
@@ -175,13 +155,15 @@ const codeOf = (name: string): string => `process.${name}`;
 const keyOf = ({ device, code }: Row): string => `${String(device)}/${String(code)}`;
 
 /** Waits until devices, alarms and tickets are as the processes are. Returns how long that took. */
-async function settled(api: Api, fleet: Fleet, names: Names): Promise<number> {
+async function settled(api: Api, fleet: WatchedProcesses, names: Names): Promise<number> {
   const began = performance.now();
   let last = "";
   const question = async (): Promise<boolean> => {
     const [devices, alarms, tickets] = await Promise.all([api.all("devices"), api.all("alarms"), api.all("tickets")]);
     if (devices === undefined || alarms === undefined || tickets === undefined) return false;
-    const offline = [...names.keys()].filter((id) => !devices.some((device) => device["id"] === id && device["online"] === true));
+    const offline = [...names.keys()].filter(
+      (id) => !devices.some((device) => device["id"] === id && device["online"] === true),
+    );
     const wrong = [...offline, ...wrongAlarms(alarms, fleet, names), ...unsettledTickets(tickets, fleet)];
     last = wrong.slice(0, 10).join("; ");
     return wrong.length === 0;
@@ -192,8 +174,17 @@ async function settled(api: Api, fleet: Fleet, names: Names): Promise<number> {
   return performance.now() - began;
 }
 
+/** Waits until the device itself tells that nothing of it waits any more: what was lost is asked for, or sent again. */
+async function acknowledged(api: Api, device: string): Promise<void> {
+  const from = Date.now();
+  await until(`${device} has its acks`, SETTLE_MS, async () => {
+    const outbox = await api.telemetry(device, "self.outbox");
+    return Number(outbox?.["ts"]) > from && outbox?.["pending_count"] === 0;
+  });
+}
+
 /** Alarms that do not say what their process is, and any that should not be active. */
-function wrongAlarms(alarms: readonly Row[], fleet: Fleet, names: Names): string[] {
+function wrongAlarms(alarms: readonly Row[], fleet: WatchedProcesses, names: Names): string[] {
   const active = new Set(alarms.filter((alarm) => alarm["active"] === true).map(keyOf));
   const wanted = new Set(
     [...names].flatMap(([device, list]) =>
@@ -206,7 +197,7 @@ function wrongAlarms(alarms: readonly Row[], fleet: Fleet, names: Names): string
   ];
 }
 
-function unsettledTickets(tickets: readonly Row[], fleet: Fleet): string[] {
+function unsettledTickets(tickets: readonly Row[], fleet: WatchedProcesses): string[] {
   return tickets.flatMap(({ code, state }) => {
     const lives = fleet.lives(String(code).slice("process.".length));
     return lives === (state === "已恢复") ? [] : [`ticket of ${String(code)} is ${String(state)}`];
@@ -214,8 +205,10 @@ function unsettledTickets(tickets: readonly Row[], fleet: Fleet): string[] {
 }
 
 /** One ticket for each fault there was, and none beside. */
-function wrongTickets(tickets: readonly Row[], fleet: Fleet, names: Names): string[] {
-  const wanted = new Set([...names].flatMap(([device, list]) => list.map((name) => keyOf({ device, code: codeOf(name) }))));
+function wrongTickets(tickets: readonly Row[], fleet: WatchedProcesses, names: Names): string[] {
+  const wanted = new Set(
+    [...names].flatMap(([device, list]) => list.map((name) => keyOf({ device, code: codeOf(name) }))),
+  );
   const found = tickets.map(keyOf);
   const twice = found.filter((key, index) => found.indexOf(key) !== index);
   return [
@@ -229,7 +222,9 @@ function wrongTickets(tickets: readonly Row[], fleet: Fleet, names: Names): stri
 /** Every timeline must be whole, and every ticket the fold of its timeline. */
 export async function wrongTimelines(file: string): Promise<string[]> {
   await using store = openSqliteStore({ file });
-  return (await verifyTickets(store.reading)).map(({ ticket, id, because }) => `${ticket} entry ${id ?? "-"}: ${because}`);
+  return (await verifyTickets(store.reading)).map(
+    ({ ticket, id, because }) => `${ticket} entry ${id ?? "-"}: ${because}`,
+  );
 }
 
 /** The device must be rid of everything, and its own last word on each alarm must be the one that is known. */

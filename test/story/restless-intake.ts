@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { connectAsync, type MqttClient } from "mqtt";
-import { type Place, nextBoot } from "../../protocol/boot.ts";
+import { nextBoot, type Place } from "../../protocol/boot.ts";
 import type { AlarmChange, DeviceState } from "../../protocol/from-device.ts";
 import { Ack } from "../../protocol/to-device.ts";
 import { topics } from "../../protocol/topics.ts";
@@ -32,7 +32,9 @@ interface Recorded {
 function recorded(faults: number, random: () => number): Recorded[] {
   const boot = nextBoot(Date.UTC(2026, 10, 22), new Uint8Array(10));
   const codes = Array.from({ length: faults }, (_, index) => `disk.fault-${index}`);
-  const lives = codes.map((code, index) => (index % 2 === 0 ? [true, false] : [true, false, true]).map((active) => ({ code, active })));
+  const lives = codes.map((code, index) =>
+    (index % 2 === 0 ? [true, false] : [true, false, true]).map((active) => ({ code, active })),
+  );
   const order: { code: string; active: boolean }[] = [];
   for (let left = lives; left.length > 0; left = left.filter((life) => life.length > 0)) {
     const next = left[Math.floor(random() * left.length)]?.shift();
@@ -85,12 +87,13 @@ async function sendAll(
   kill: () => Promise<void>,
 ): Promise<void> {
   const last = records.at(-1)?.body as Place;
-  let acked = 0;
+  let [acked, link, isAsked] = [0, 1, false];
   device.on("message", (topic, payload) => {
     if (topic === topics.ack(DEVICE)) acked = Math.max(acked, Ack.parse(JSON.parse(payload.toString())).seq);
+    else isAsked = true;
   });
   await device.subscribeAsync([topics.ack(DEVICE), topics.command(DEVICE, "+")], { qos: 1 });
-  await say(device, topics.state(DEVICE), birth(last.boot));
+  await say(device, topics.state(DEVICE), birth({ boot: last.boot, seq: 0 }, link, []));
   const every = Math.ceil((records.length * (1 + repeats)) / (kills + 1));
   let [sent, killed] = [0, 0];
   await until("everything is acknowledged", 120_000, async () => {
@@ -104,14 +107,31 @@ async function sendAll(
         await kill();
       }
     }
+    if (isAsked) {
+      [isAsked, link] = [false, link + 1];
+      await say(device, topics.state(DEVICE), birth(last, link, records));
+    }
     await wait(300);
     return acked >= last.seq && killed >= kills;
   });
 }
 
-const birth = (boot: string): DeviceState => ({
-  ...{ online: true, boot, seq: 0, ts: 0, reason: "birth", agent: "test", link: 1, heartbeat_s: 3_600, active: "" },
-});
+/** The state that closes a telling of everything up to `place`. */
+function birth({ boot, seq }: Place, link: number, records: readonly Recorded[]): DeviceState {
+  const last = new Map(records.map(({ code, body }) => [code, body.active]));
+  const active = [...last].filter(([, isActive]) => isActive).map(([code]) => code);
+  return {
+    online: true,
+    boot,
+    seq,
+    ts: seq,
+    reason: "birth",
+    agent: "test",
+    link,
+    heartbeat_s: 3_600,
+    active: active.join(" "),
+  };
+}
 
 const say = (device: MqttClient, topic: string, body: object): Promise<unknown> =>
   device.publishAsync(topic, JSON.stringify(body), { qos: 1, retain: true });

@@ -179,17 +179,26 @@ describe("a birth", () => {
     });
   });
 
-  test("tells once how many records were given up", async () => {
+  test("tells how many records were given up until the aggregator knows it, and never again", async () => {
     const { outbox, link, settle } = scene();
-    const plain = outbox.stats.bind(outbox);
-    outbox.stats = () => ({ ...plain(), droppedRecords: 7 });
-    for (const connection of [1, 2]) {
+    outbox.dropped = 7;
+    await outbox.append([alarmDraft("a")]);
+    for (const [told, acked] of [
+      [7, { boot: outbox.boot, seq: 0 }],
+      [7, { boot: nextBoot(1, new Uint8Array(10)), seq: 1 }],
+      [7, { boot: outbox.boot, seq: 1 }],
+      [undefined, undefined],
+    ] as const) {
       link.comeUp();
       await settle();
-      const { dropped } = JSON.parse(link.said.at(-1)?.payload ?? "");
-      expect([connection, dropped]).toEqual([connection, connection === 1 ? 7 : undefined]);
+      expect(JSON.parse(link.said.at(-1)?.payload ?? "").dropped).toBe(told);
+      if (acked !== undefined) await link.ack(device, acked.boot, acked.seq);
       link.goDown();
     }
+    outbox.dropped = 9;
+    link.comeUp();
+    await settle();
+    expect(JSON.parse(link.said.at(-1)?.payload ?? "").dropped).toBe(2);
   });
 });
 
@@ -392,8 +401,8 @@ describe("figures", () => {
   test("are kept when the line is so slow that too many are under way", async () => {
     const { courier, link, outbox } = await born();
     link.hold();
-    for (let i = 0; i < 100; i += 1) courier.telemetry([{ code: `c${i}`, body: { ts: i } }]);
-    expect(link.said).toHaveLength(64);
+    for (let i = 0; i < 1_036; i += 1) courier.telemetry([{ code: `c${i}`, body: { ts: i } }]);
+    expect(link.said).toHaveLength(1_000);
     expect(outbox.telemetry()).toHaveLength(36);
   });
 });
@@ -457,4 +466,43 @@ describe("whatever is sent to the device", () => {
     await fc.assert(fc.asyncProperty(topic, body, (to, what) => link.hear(to, what)));
     expect(seqs(outbox.pending())).toEqual([1]);
   });
+});
+
+test("whoever invents aggregators does not fill our memory, and the one known longest is heard of anew", async () => {
+  const { outbox, link, settle, tell } = await born();
+  await tell(alarmDraft("a"));
+  link.taken();
+  const say = async (node: string, wall: number): Promise<void> => {
+    const boot = nextBoot(wall, new Uint8Array(10));
+    await link.hear(topics.aggregator(node), { online: true, boot, ts: wall, reason: "birth", version: "1" });
+    await settle();
+  };
+  await say("one", 1);
+  expect(link.taken()).toEqual(["alm/a 1"]);
+  await say("one", 1);
+  expect(link.taken()).toEqual([]); // known
+  for (let node = 0; node < 64; node += 1) await say(`false-${node}`, 1);
+  link.taken();
+  await say("one", 1);
+  expect(link.taken()).toEqual(["alm/a 1"]);
+  expect(outbox.pending()).toHaveLength(1);
+});
+
+test("of very many alarms every last word is retained, or the broker would tell an old one for ever", async () => {
+  const { outbox, link, settle } = scene();
+  const codes = Array.from({ length: 300 }, (_, i) => `c${i}`);
+  for (const code of codes) await outbox.append([alarmDraft(code), alarmDraft(code, false)]);
+  link.comeUp();
+  await settle();
+  const retained = new Map(link.said.flatMap(({ topic, payload, retain }) => (retain ? [[topic, payload]] : [])));
+  for (const code of codes) expect(JSON.parse(retained.get(topics.alarm(device, code)) ?? "{}").active).toBe(false);
+});
+
+test("with a broker there the figures of hundreds of subjects go to it, and none to the flash", async () => {
+  const { courier, outbox, link, settle } = await born();
+  const list = Array.from({ length: 400 }, (_, i) => ({ code: `process.p${i}`, body: { ts: 1, n_count: i } }));
+  courier.telemetry(list);
+  await settle();
+  expect(link.said).toHaveLength(400);
+  expect(outbox.telemetry()).toEqual([]);
 });

@@ -297,6 +297,22 @@ describe("short room", () => {
     expect(again.latest()).toEqual(outbox.latest());
   });
 
+  test("what was told of the losses is not told again by the next start", async () => {
+    const disk = new FakeDisk();
+    const outbox = await open(disk, { maxBytes: 65_536 });
+    for (let since = 0; since < 300; since += 1) await tell(outbox, alarmDraft("c", since % 2 === 0, since));
+    const { droppedRecords } = outbox.stats();
+    expect(droppedRecords).toBeGreaterThan(100);
+    expect(outbox.stats().untoldRecords).toBe(droppedRecords);
+    outbox.toldDropped(droppedRecords);
+    expect(outbox.stats().untoldRecords).toBe(0);
+    await outbox[Symbol.asyncDispose]();
+    for (const start of [disk, disk.afterKill()]) {
+      await using again = await open(start, { maxBytes: 65_536 });
+      expect(again.stats().untoldRecords).toBe(again.stats().droppedRecords - droppedRecords);
+    }
+  });
+
   test("figures give way to alarms", async () => {
     await using outbox = await open(new FakeDisk(), { maxBytes: 65_536 });
     for (let ts = 0; ts < 500; ts += 1) await outbox.keepTelemetry([{ code: "cpu", body: { ts, load: 1 } }]);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openJournal } from "../../../agent/outbox/journal.ts";
@@ -59,6 +59,48 @@ describe("on a real disk", () => {
     await using third = await open(path);
     expect(codes(third.pending())).toContain("mine");
   });
+
+  test.each([
+    ["removed", (path: string) => rmSync(path, { recursive: true })],
+    ["renamed", (path: string) => renameSync(path, `${path}.old`)],
+    ["emptied", (path: string) => ["journal.a", "journal.b"].map((name) => rmSync(join(path, name)))],
+  ] as const)(
+    "the folder is %s while we run: it is noticed, made anew, and nothing active is lost",
+    async (_, harm) => {
+      using folder = tempFolder("journal");
+      const path = join(folder.path, "state");
+      const outbox = await open(path);
+      await tell(outbox, alarmDraft("before"));
+      outbox.free({ boot: outbox.boot, seq: outbox.seq });
+      harm(path);
+      const { boot } = outbox;
+      await tell(outbox, alarmDraft("after"));
+      expect(outbox.stats()).toMatchObject({ durable: false, because: expect.stringContaining("taken away") });
+      await untilDurable(outbox);
+      expect(outbox.boot).toBe(boot);
+      await outbox[Symbol.asyncDispose]();
+      await using again = await open(path);
+      expect(codes(again.latest())).toEqual(["before", "after"]);
+      expect(codes(again.pending())).toEqual(["after"]);
+      expect(again.boot > boot).toBe(true);
+    },
+  );
+
+  test.skipIf(needsMounts())(
+    "unmounted while we run: it is noticed, and the journal goes on where the next start will look",
+    async () => {
+      using space = openMountSpace();
+      const mount = space.mountExt4("frail", { megabytes: 8 });
+      const path = join(space.at(mount), "state");
+      const outbox = await open(path);
+      await tell(outbox, alarmDraft("before"));
+      space.run("umount", "-l", mount);
+      await tell(outbox, alarmDraft("after"));
+      expect(outbox.stats().durable).toBe(false);
+      await untilDurable(outbox);
+      await outbox[Symbol.asyncDispose]();
+    },
+  );
 
   test.skipIf(needsMounts())(
     "full to the last block: alarms are durable, over compactions and a new start",

@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import { systemClock } from "../platform/clock.ts";
+import { tempFolder } from "../test/kit/temp.ts";
+import { bench, median, round, tell } from "./bench.ts";
+import { type Group, majorFaults, makeGroup, memoryOf } from "./cgroup.ts";
+import { Services } from "./services.ts";
+import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
+
+const ROUND_MS = 50;
+const SETTLE_MS = 5_000;
+/** A watched process dies and comes back so often: alarms raised and cleared, messages of many lengths. */
+const FAULT_MS = 7_000;
+
+export default bench({
+  asks: "Does the agent's memory stay where it is over 5,000 rounds, and does it run under the unit's MemoryMax?",
+  minutes: 5,
+  options: { rounds: 5_000 },
+  async run({ rounds }) {
+    using folder = tempFolder("soak");
+    using services = new Services(folder.path, 5);
+    await using broker = await startTlsBroker(folder.path);
+    using free = new Soaked(folder.path, "free", broker, services);
+    using limited = new Soaked(folder.path, "limited", broker, services);
+    await systemClock.sleep(SETTLE_MS);
+    const before = free.look();
+    tell(`${rounds} rounds of ${ROUND_MS} ms`);
+    using _faults = faults(services);
+    const half = (rounds * ROUND_MS) / 2;
+    await systemClock.sleep(half);
+    const [middle, limitedMiddle] = [free.look(), limited.look()];
+    await systemClock.sleep(half - SETTLE_MS);
+    const after = await free.lookLong();
+    const limitedAfter = limited.look();
+    const faultsPerRound = round((limitedAfter.majorFaults - limitedMiddle.majorFaults) / (rounds / 2), 3);
+    return {
+      figures: [
+        { figure: `agent: own memory (anon) after ${rounds} rounds`, measured: after.anonMb, unit: "MB", atMost: 25 },
+        { figure: "… PSS", measured: after.pssMb, unit: "MB", atMost: 60 },
+        { figure: "… grown in the second half (anon)", measured: round(after.anonMb - middle.anonMb), unit: "MB" },
+        { figure: `agent under MemoryMax=${limited.maxMb}M: killed for want of memory`, measured: limited.oomKills, unit: "times", atMost: 0 },
+        { figure: "… major page faults a round, second half", measured: faultsPerRound, unit: "faults", atMost: 1 },
+      ],
+      before,
+      middle,
+      after,
+      limited: { middle: limitedMiddle, after: limitedAfter },
+    };
+  },
+});
+
+/** An agent with both tiers at 50 ms, signs of life and figures every second; `limited` has the unit's memory and no more. */
+class Soaked implements Disposable {
+  readonly maxMb: number;
+  readonly #group: Group;
+  readonly #pid: number;
+
+  constructor(folder: string, name: string, broker: TlsBroker, services: Services) {
+    const own = join(folder, name);
+    const { argv, env, memoryMax } = install("agent", own, {
+      device: `soak-${name}`,
+      brokers: [broker.asTls(`soak-${name}`)],
+      stateDir: join(own, "state"),
+      rounds: { fastMs: ROUND_MS, slowMs: ROUND_MS },
+      heartbeatMs: 1_000,
+      telemetryMs: 1_000,
+      checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
+    });
+    this.maxMb = memoryMax / 1024 / 1024;
+    this.#group = makeGroup(`soak-${name}`, name === "limited" ? { memoryMax } : {});
+    // Page cache belongs to the group that first reads a file: programs are copied, and read, inside.
+    const copied = join(own, "inside");
+    const inside = argv.map((word) => word.replace(`${own}/lib/`, `${copied}/`));
+    const script = 'cp -r "$1" "$2" && sync "$2"/* && shift 2 && exec "$@"';
+    this.#pid = this.#group.start(["/bin/sh", "-c", script, "sh", join(own, "lib"), copied, ...inside], join(own, "words"), env).pid;
+  }
+  look() {
+    const { anonMb, pssMb, rssMb } = memoryOf(this.#pid);
+    const cpuS = round(this.#group.cpuS());
+    return { anonMb: round(anonMb), pssMb: round(pssMb), rssMb: round(rssMb), majorFaults: majorFaults(this.#pid), cpuS };
+  }
+  /** The median of some seconds: a moment before or after a garbage collection says little. */
+  async lookLong() {
+    const looks = [this.look()];
+    for (let left = SETTLE_MS; left > 0; left -= 500) {
+      await systemClock.sleep(500);
+      looks.push(this.look());
+    }
+    const of = (key: "anonMb" | "pssMb" | "rssMb"): number => round(median(looks.map((one) => one[key])));
+    return { ...this.look(), anonMb: of("anonMb"), pssMb: of("pssMb"), rssMb: of("rssMb") };
+  }
+  get oomKills(): number {
+    return this.#group.oomKills();
+  }
+  [Symbol.dispose](): void {
+    this.#group[Symbol.dispose]();
+  }
+}
+
+/** Lets one watched process after the other die, and brings it back half a turn later. */
+function faults(services: Services): Disposable {
+  const stop = new AbortController();
+  void (async () => {
+    for (let turn = 0; !stop.signal.aborted; turn += 1) {
+      const name = services.names[turn % services.names.length] ?? "";
+      services.kill(name);
+      await systemClock.sleep(FAULT_MS / 2, stop.signal);
+      services.start(name);
+      await systemClock.sleep(FAULT_MS / 2, stop.signal);
+    }
+  })().catch(() => {}); // it ends by its signal
+  return { [Symbol.dispose]: () => stop.abort() };
+}

@@ -1,0 +1,255 @@
+import { describe, expect, test } from "vitest";
+import { type AgentParts, runAgent } from "../../agent/app.ts";
+import type { Verdict } from "../../agent/checks/check.ts";
+import { AgentConfig } from "../../agent/config.ts";
+import { Figures } from "../../agent/figures.ts";
+import type { Machine } from "../../platform/machine.ts";
+import { Failure } from "../../protocol/failure.ts";
+import { CODE_PATTERN } from "../../protocol/topics.ts";
+import { FakeLink } from "../kit/fake-link.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { silentLog } from "../kit/logs.ts";
+import { MemoryOutbox } from "../kit/memory-outbox.ts";
+
+/** A machine of a few files; one whose content is a Failure cannot be read. */
+function machineOf(files: Record<string, string | Failure>): Machine {
+  const read = (path: string): string | undefined => {
+    const content = files[path];
+    if (content instanceof Failure) throw content;
+    return content;
+  };
+  const denied = (): never => {
+    throw new Failure("MACHINE_READ", "nothing is mounted here");
+  };
+  return {
+    at: (path) => path,
+    read,
+    source: (path) => ({ read: () => read(path), close: () => undefined }),
+    list: () => [],
+    link: () => undefined,
+    space: denied,
+    remoteSpace: async () => denied(),
+    writable: () => "yes",
+  };
+}
+
+const refused = (path: string): Failure => new Failure("MACHINE_READ", `cannot read ${path}: EIO`);
+const OFF = Object.fromEntries(
+  ["disk", "memory", "cpu", "temperature", "process", "self"].map((id) => [id, { enabled: false }]),
+);
+
+/** An agent of parts in memory, at work until `end`. Only the checks named in `checks` run. */
+function agentOf({
+  checks,
+  files = {},
+  config = {},
+  parts = {},
+}: {
+  checks: Record<string, unknown>;
+  files?: Record<string, string | Failure>;
+  config?: Record<string, unknown>;
+  parts?: Partial<AgentParts>;
+}) {
+  const clock = new HandClock();
+  const outbox = new MemoryOutbox(clock);
+  const link = new FakeLink();
+  const pings: number[] = [];
+  const stop = new AbortController();
+  const done = runAgent(
+    {
+      config: AgentConfig.parse({
+        device: "ft-0042",
+        brokers: [{ host: "broker.example", port: 1883 }],
+        ...config,
+        checks: { ...OFF, ...checks },
+      }),
+      configHash: "0",
+      version: "0.0.0",
+      clock,
+      log: silentLog,
+      machine: machineOf(files),
+      random: () => 0.5,
+      outbox,
+      openLink: (options, events) => link.connect(options, events),
+      cron: async () => undefined,
+      notify: { ready: () => {}, watchdog: () => pings.push(clock.now()), status: () => {}, stopping: () => {} },
+      watchdogMs: 60_000,
+      takeInventory: async () => ({}),
+      ...parts,
+    },
+    stop.signal,
+  );
+  done.catch(() => undefined);
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await clock.wind(10_000);
+    await done;
+  };
+  const active = () =>
+    outbox
+      .latest()
+      .filter(({ body }) => body.active)
+      .map(({ code }) => code);
+  return { clock, outbox, link, pings, stop, done, end, active, files };
+}
+
+const MEMINFO = "MemTotal: 1000000 kB\nMemFree: 900000 kB\nMemAvailable: 900000 kB\n";
+const teleOf = (link: FakeLink, code: string) =>
+  link.said.filter(({ topic }) => topic.endsWith(`/tele/${code}`)).map(({ payload }) => JSON.parse(payload));
+
+describe("a check that cannot run", () => {
+  test("cannot even begin: it is unknown, the agent runs on, and begins it once the machine answers", async () => {
+    const path = "/proc/sys/vm/min_free_kbytes";
+    const files: Record<string, string | Failure> = { "/proc/meminfo": MEMINFO, [path]: refused(path) };
+    const agent = agentOf({ checks: { memory: {} }, files });
+    await agent.clock.wind(35_000);
+    expect(agent.active()).toEqual(["check.memory"]);
+    files[path] = "4096\n";
+    await agent.clock.wind(20_000);
+    expect(agent.active()).toEqual([]);
+    await agent.end();
+  });
+
+  test("its last figures are not told as if they were new", async () => {
+    const files: Record<string, string | Failure> = { "/proc/meminfo": MEMINFO };
+    const agent = agentOf({ checks: { memory: {} }, files, config: { telemetryMs: 10_000 } });
+    agent.link.comeUp();
+    await agent.clock.wind(25_000);
+    expect(teleOf(agent.link, "memory.ram").length).toBeGreaterThan(0);
+    files["/proc/meminfo"] = refused("/proc/meminfo");
+    await agent.clock.wind(20_000);
+    agent.link.said.splice(0);
+    await agent.clock.wind(60_000);
+    expect(teleOf(agent.link, "memory.ram")).toEqual([]);
+    await agent.end();
+  });
+});
+
+describe("figures", () => {
+  test("two subjects whose names look alike in a topic keep topics of their own, in whatever order they come", () => {
+    const told = (...subjects: string[]): Map<string, unknown> => {
+      const figures = new Figures();
+      const verdicts = subjects.map((subject): Verdict => {
+        return {
+          state: "judged",
+          subject,
+          grade: "ok",
+          holds: "ok",
+          reason: "r",
+          readings: { n_count: subject.length },
+        };
+      });
+      figures.note("process", verdicts, 1);
+      const samples = figures.samples(() => true);
+      for (const { code } of samples) expect(code).toMatch(CODE_PATTERN);
+      return new Map(samples.map(({ code, body }) => [code, body["n_count"]]));
+    };
+    const long = `/${"x".repeat(5_000)}`;
+    const subjects = [
+      "a/b",
+      "a.bb",
+      "A-b--",
+      "c",
+      "进程🚀",
+      "\u0000\u001b[2J",
+      long,
+      `${long}.`,
+      `${long.slice(0, -1)}y`,
+      "",
+    ];
+    const there = told(...subjects);
+    expect([...there.values()].sort()).toEqual(subjects.map(({ length }) => length).sort());
+    expect(there.has("process.c")).toBe(true);
+    expect(told(...subjects.toReversed())).toEqual(there);
+  });
+
+  test("are dated by the moment they were taken", async () => {
+    const files = { "/proc/meminfo": MEMINFO };
+    const agent = agentOf({
+      checks: { memory: {} },
+      files,
+      config: { rounds: { slowMs: 600_000 }, telemetryMs: 10_000 },
+    });
+    agent.link.comeUp();
+    await agent.clock.wind(1_100_000);
+    const dates = teleOf(agent.link, "memory.ram").map(({ ts }) => ts);
+    expect(dates.length).toBeGreaterThan(10);
+    expect(new Set(dates).size).toBe(2);
+    await agent.end();
+  });
+});
+
+describe("the watchdog", () => {
+  test("is told of slow rounds too: three times within its patience", async () => {
+    const agent = agentOf({
+      checks: { memory: {} },
+      files: { "/proc/meminfo": MEMINFO },
+      config: { rounds: { slowMs: 600_000 } },
+    });
+    await agent.clock.wind(1_800_000);
+    const gaps = agent.pings.slice(1).map((at, i) => at - (agent.pings[i] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(30_000);
+    await agent.end();
+  });
+
+  test("is told where no check runs in rounds at all", async () => {
+    const agent = agentOf({ checks: {} });
+    await agent.clock.wind(300_000);
+    expect(agent.pings.length).toBeGreaterThan(10);
+    await agent.end();
+  });
+
+  test.each([1_000, 600_000])("hears nothing more once rounds of %i ms stand still", async (slowMs) => {
+    const files: Record<string, string | Failure> = { "/proc/meminfo": MEMINFO };
+    const agent = agentOf({ checks: { memory: {} }, files, config: { rounds: { slowMs } } });
+    await agent.clock.wind(4 * slowMs);
+    expect(agent.pings.at(-1)).toBeGreaterThan(4 * slowMs - 30_000);
+    agent.outbox.append = () => new Promise(() => {}); // a journal that never comes back
+    files["/proc/meminfo"] = refused("/proc/meminfo");
+    await agent.clock.wind(6 * slowMs + 60_000); // three unknowns are an alarm, and two rounds' patience
+    agent.pings.splice(0);
+    await agent.clock.wind(3_600_000);
+    expect(agent.pings).toEqual([]);
+  });
+});
+
+describe("the end", () => {
+  test("does not wait for an inventory that takes its time", async () => {
+    let told: AbortSignal | undefined;
+    const agent = agentOf({
+      checks: { memory: {} },
+      files: { "/proc/meminfo": MEMINFO },
+      parts: {
+        takeInventory: (signal) => {
+          told = signal;
+          return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        },
+      },
+    });
+    await agent.clock.wind(30_000);
+    expect(told?.aborted).toBe(false);
+    await agent.end();
+    expect(told?.aborted).toBe(true);
+  });
+
+  test("comes at once, with the cause, when the rounds break: nothing goes on half alive", async () => {
+    const agent = agentOf({ checks: { memory: {} }, files: { "/proc/meminfo": refused("/proc/meminfo") } });
+    agent.outbox.append = async () => {
+      throw new Error("a bug");
+    };
+    await agent.clock.wind(60_000);
+    await expect(agent.done).rejects.toThrow("a bug");
+    const before = agent.outbox.telemetry().length;
+    await agent.clock.wind(3_600_000);
+    expect(agent.outbox.telemetry()).toHaveLength(before);
+  });
+});
+
+test("the self check measures the outbox by the room its records really have", async () => {
+  const agent = agentOf({ checks: { self: {} }, files: { "/proc/self/status": "VmRSS: 1 kB\n" } });
+  const stats = agent.outbox.stats();
+  agent.outbox.stats = () => ({ ...stats, roomBytes: 1_000, pendingBytes: 950 });
+  await agent.clock.wind(60_000);
+  expect(agent.active()).toEqual(["self.outbox"]);
+  await agent.end();
+});
