@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { connectAsync } from "mqtt";
 import { openJournal } from "../agent/outbox/journal.ts";
@@ -9,10 +9,10 @@ import { topics } from "../protocol/topics.ts";
 import { alarmChange } from "../test/kit/alarm-change.ts";
 import { HandClock } from "../test/kit/hand-clock.ts";
 import { silentLog } from "../test/kit/logs.ts";
-import { run } from "../test/kit/peers.ts";
 import { tempFolder } from "../test/kit/temp.ts";
 import { bench, round, tell } from "./bench.ts";
 import { makeGroup, writtenBytes } from "./cgroup.ts";
+import { type Disk, openDisk } from "./disk.ts";
 import { Services } from "./services.ts";
 import { install, startTlsBroker } from "./shipped.ts";
 
@@ -32,51 +32,24 @@ export default bench({
   options: { idle: 120, transitions: 20, probes: 10 },
   async run({ idle, transitions, probes }) {
     using folder = tempFolder("flash");
-    using disk = openDisk(folder.path);
-    using services = new Services(folder.path, transitions / 2);
-    await using broker = await startTlsBroker(folder.path);
-    const own = join(folder.path, "agent");
-    const { argv, env } = install("agent", own, {
-      device: DEVICE,
-      brokers: [broker.asTls(DEVICE)],
-      stateDir: join(disk.point, "state"),
-      checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
-    });
-    await using figures = await collectTelemetry(broker.plainPort);
-    using group = makeGroup("flash");
-    const { pid } = group.start(argv, join(own, "log"), env);
-    tell(`${SETTLE_MS / 1000} s to settle, ${idle} s idle, ${transitions} transitions`);
-    await systemClock.sleep(SETTLE_MS);
-
-    const atRest = await disk.during(async () => systemClock.sleep(idle * 1000));
-    const process0 = writtenBytes(pid);
-    const changing = await disk.during(async () => {
-      for (const name of services.names) {
-        services.kill(name);
-        await systemClock.sleep(APART_MS);
-        services.start(name);
-        await systemClock.sleep(APART_MS);
-      }
-    });
-    const byProcess = (writtenBytes(pid) - process0) / transitions;
-    group[Symbol.dispose]();
-
+    using disk = openDisk(64);
+    const { atRest, changing, byProcess, figures } = await online(folder.path, disk, idle, transitions);
     const probing = await disk.during(async () => {
       for (let n = 0; n < probes; n += 1) {
-        await probeFile(disk.point);
+        await probeFile(disk.here);
         disk.sync();
       }
     });
-    const away = await awayDay(disk, figures.latest());
+    const away = await awayDay(disk, figures);
 
     const perTransition = changing / transitions;
-    const online = (atRest * DAY_S) / idle + perTransition * TRANSITIONS_PER_DAY + (probing / probes) * PROBES_PER_DAY;
-    const offline = away.bytes + (probing / probes) * PROBES_PER_DAY;
+    const onlineDay = (atRest * DAY_S) / idle + perTransition * TRANSITIONS_PER_DAY + (probing / probes) * PROBES_PER_DAY;
+    const awayDayBytes = away.bytes + (probing / probes) * PROBES_PER_DAY;
     const megabytes = (bytes: number): number => round(bytes / 1e6, 3);
     return {
       figures: [
-        { figure: `flash written online, ${TRANSITIONS_PER_DAY} transitions a day`, measured: megabytes(online), unit: "MB/day", atMost: 1 },
-        { figure: "flash written with the broker away", measured: megabytes(offline), unit: "MB/day", atMost: 10 },
+        { figure: `flash written online, ${TRANSITIONS_PER_DAY} transitions a day`, measured: megabytes(onlineDay), unit: "MB/day", atMost: 1 },
+        { figure: "flash written with the broker away", measured: megabytes(awayDayBytes), unit: "MB/day", atMost: 10 },
       ],
       arithmetic: [
         "bytes are what reached the block device under an ext4 of its own, its journal included",
@@ -85,47 +58,40 @@ export default bench({
       ],
       atRestBytesPerDay: round((atRest * DAY_S) / idle, 0),
       bytesPerTransition: round(perTransition, 0),
-      writeBytesPerTransitionByProcIo: round(byProcess, 0),
+      writeBytesPerTransitionByProcIo: round(byProcess / transitions, 0),
       bytesPerProbe: round(probing / probes, 0),
       away,
     };
   },
 });
 
-interface Disk extends Disposable {
-  point: string;
-  sync(): void;
-  /** Bytes that reached the device while `work` ran, and until all of it was down. */
-  during(work: () => Promise<void>): Promise<number>;
-}
-
-/** A small ext4 of its own on a loop device, whose counters tell what is written. */
-function openDisk(folder: string): Disk {
-  const image = join(folder, "disk.img");
-  const point = join(folder, "disk");
-  mkdirSync(point);
-  run("truncate", ["-s", "64M", image]);
-  run("mkfs.ext4", ["-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image]);
-  const device = run("losetup", ["--find", "--show", image]).trim();
-  run("mount", [device, point]);
-  const written = (): number =>
-    512 * Number(readFileSync(`/sys/block/${device.split("/").at(-1)}/stat`, "utf8").trim().split(/\s+/)[6]);
-  const sync = (): void => void run("sync", ["-f", point]);
-  return {
-    point,
-    sync,
-    async during(work) {
-      sync();
-      const before = written();
-      await work();
-      sync();
-      return written() - before;
-    },
-    [Symbol.dispose]() {
-      run("umount", [point]);
-      run("losetup", ["--detach", device]);
-    },
-  };
+/** The real agent with its state on `disk`: bytes while nothing happens, and while processes die and come back. */
+async function online(folder: string, disk: Disk, idleS: number, transitions: number) {
+  using services = new Services(folder, transitions / 2);
+  await using broker = await startTlsBroker(folder);
+  await using figures = await collectTelemetry(broker.plainPort);
+  const own = join(folder, "agent");
+  const { argv, env } = install("agent", own, {
+    device: DEVICE,
+    brokers: [broker.asTls(DEVICE)],
+    stateDir: join(disk.point, "state"),
+    checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
+  });
+  using group = makeGroup("flash");
+  const { pid } = group.start([...disk.enter, ...argv], "/dev/null", env);
+  tell(`${SETTLE_MS / 1000} s to settle, ${idleS} s idle, ${transitions} transitions`);
+  await systemClock.sleep(SETTLE_MS);
+  const atRest = await disk.during(() => systemClock.sleep(idleS * 1000));
+  const before = writtenBytes(pid);
+  const changing = await disk.during(async () => {
+    for (const name of services.names) {
+      services.kill(name);
+      await systemClock.sleep(APART_MS);
+      services.start(name);
+      await systemClock.sleep(APART_MS);
+    }
+  });
+  return { atRest, changing, byProcess: writtenBytes(pid) - before, figures: figures.latest() };
 }
 
 /** Every figure the agent publishes, the last of each code. */
@@ -143,7 +109,7 @@ async function collectTelemetry(port: number) {
 async function awayDay(disk: Disk, figures: { code: string; body: { ts: number } }[]) {
   if (figures.length === 0) throw new Error("the agent published no figures");
   const clock = new HandClock();
-  const folder = join(disk.point, "away");
+  const folder = join(disk.here, "away");
   mkdirSync(folder);
   await using outbox = await openJournal({ folder: folderAt(folder), clock, log: silentLog, maxBytes: 4_194_304 });
   const slots = DAY_S / TELEMETRY_S;

@@ -4,6 +4,7 @@ import { tempFolder } from "../test/kit/temp.ts";
 import { bench, median, round, tell } from "./bench.ts";
 import { type Group, majorFaults, makeGroup, memoryOf } from "./cgroup.ts";
 import { Services } from "./services.ts";
+import { type Disk, openDisk } from "./disk.ts";
 import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
 const ROUND_MS = 50;
@@ -19,8 +20,9 @@ export default bench({
     using folder = tempFolder("soak");
     using services = new Services(folder.path, 5);
     await using broker = await startTlsBroker(folder.path);
-    using free = new Soaked(folder.path, "free", broker, services);
-    using limited = new Soaked(folder.path, "limited", broker, services);
+    using disk = openDisk(256);
+    using free = new Soaked("free", join(folder.path, "free"), broker, services);
+    using limited = new Soaked("limited", join(disk.here, "agent"), broker, services, disk);
     await systemClock.sleep(SETTLE_MS);
     const before = free.look();
     tell(`${rounds} rounds of ${ROUND_MS} ms`);
@@ -48,30 +50,31 @@ export default bench({
   },
 });
 
-/** An agent with both tiers at 50 ms, signs of life and figures every second; `limited` has the unit's memory and no more. */
+/**
+ * An agent with both tiers at 50 ms, signs of life and figures every second. On a `disk` it starts as after a boot: with
+ * the unit's memory and no more, and with nothing of its program read yet, so that all of it is counted in.
+ */
 class Soaked implements Disposable {
   readonly maxMb: number;
   readonly #group: Group;
   readonly #pid: number;
 
-  constructor(folder: string, name: string, broker: TlsBroker, services: Services) {
-    const own = join(folder, name);
-    const { argv, env, memoryMax } = install("agent", own, {
+  constructor(name: string, folder: string, broker: TlsBroker, services: Services, disk?: Disk) {
+    const inside = (word: string): string => (disk === undefined ? word : word.replace(disk.here, disk.point));
+    const { argv, env, memoryMax } = install("agent", folder, {
       device: `soak-${name}`,
       brokers: [broker.asTls(`soak-${name}`)],
-      stateDir: join(own, "state"),
+      stateDir: inside(join(folder, "state")),
       rounds: { fastMs: ROUND_MS, slowMs: ROUND_MS },
       heartbeatMs: 1_000,
       telemetryMs: 1_000,
       checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
     });
     this.maxMb = memoryMax / 1024 / 1024;
-    this.#group = makeGroup(`soak-${name}`, name === "limited" ? { memoryMax } : {});
-    // Page cache belongs to the group that first reads a file: programs are copied, and read, inside.
-    const copied = join(own, "inside");
-    const inside = argv.map((word) => word.replace(`${own}/lib/`, `${copied}/`));
-    const script = 'cp -r "$1" "$2" && sync "$2"/* && shift 2 && exec "$@"';
-    this.#pid = this.#group.start(["/bin/sh", "-c", script, "sh", join(own, "lib"), copied, ...inside], join(own, "words"), env).pid;
+    this.#group = makeGroup(`soak-${name}`, disk === undefined ? {} : { memoryMax });
+    disk?.chill();
+    const own = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, inside(value)]));
+    this.#pid = this.#group.start([...(disk?.enter ?? []), ...argv.map(inside)], "/dev/null", own).pid;
   }
   look() {
     const { anonMb, pssMb, rssMb } = memoryOf(this.#pid);

@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { pino } from "pino";
 
 /** A structured log: facts first (never named `level`, `time` or `msg`), then a sentence. Once per change, not per attempt. */
@@ -14,8 +15,17 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A pino log to standard output, written at once: what was logged before a crash is there after it. */
 export function openLog(level: LogLevel, part: string): Logger {
-  return pino(
-    { level, base: { part }, formatters: { level: (label) => ({ level: label }) } },
-    pino.destination({ dest: 1, sync: true }),
-  );
+  return pino({ level, base: { part }, formatters: { level: (label) => ({ level: label }) } }, standardOutput);
 }
+
+/** A line that cannot be written is lost: a full disk under the log must not end a program that has to tell of it. */
+const standardOutput = {
+  write(line: string): void {
+    const bytes = Buffer.from(line);
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
+    } catch {
+      // full, closed or not read by anyone
+    }
+  },
+};

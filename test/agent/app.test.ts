@@ -6,6 +6,7 @@ import { Figures } from "../../agent/figures.ts";
 import type { Machine } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { CODE_PATTERN } from "../../protocol/topics.ts";
+import { alarmDraft } from "../kit/drafts.ts";
 import { FakeLink } from "../kit/fake-link.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 import { silentLog } from "../kit/logs.ts";
@@ -51,7 +52,7 @@ function agentOf({
   parts?: Partial<AgentParts>;
 }) {
   const clock = new HandClock();
-  const outbox = new MemoryOutbox(clock);
+  const outbox = (parts.outbox as MemoryOutbox | undefined) ?? new MemoryOutbox(clock);
   const link = new FakeLink();
   const pings: number[] = [];
   const stop = new AbortController();
@@ -252,4 +253,109 @@ test("the self check measures the outbox by the room its records really have", a
   await agent.clock.wind(60_000);
   expect(agent.active()).toEqual(["self.outbox"]);
   await agent.end();
+});
+
+describe("a start after another", () => {
+  /** An outbox in which an earlier start left `code` active. */
+  async function leftActive(check: string, subject: string): Promise<MemoryOutbox> {
+    const outbox = new MemoryOutbox(new HandClock());
+    const { body } = alarmDraft(`${check}.${subject}`);
+    await outbox.append([
+      { kind: "alarm", code: `${check}.${subject}`, body: { ...body, check, subject, reason: "available" } },
+    ]);
+    outbox.free({ boot: outbox.boot, seq: outbox.seq });
+    return outbox;
+  }
+  const said = (outbox: MemoryOutbox) =>
+    outbox
+      .pending()
+      .flatMap(({ kind, code, body }) => (kind === "alarm" ? [`${code} ${body.kind} ${body.reason}`] : []));
+
+  test("what is still wrong is not raised again, what is well is cleared", async () => {
+    for (const [available, expected] of [
+      [10_000, []],
+      [900_000, ["memory.ram cleared available"]],
+    ] as const) {
+      const outbox = await leftActive("memory", "ram");
+      const files = { "/proc/meminfo": `MemTotal: 1000000 kB\nMemFree: 1 kB\nMemAvailable: ${available} kB\n` };
+      const agent = agentOf({
+        checks: { memory: { available: { minor: { raise: 12, clear: 15 } } } },
+        files,
+        parts: { outbox },
+      });
+      await agent.clock.wind(200_000);
+      expect(said(outbox).filter((one) => !one.includes("changed"))).toEqual(expected);
+      await agent.end();
+    }
+  });
+
+  test("an alarm of a check that is not configured any more is retired before the first round", async () => {
+    const outbox = await leftActive("process", "app");
+    const agent = agentOf({ checks: {}, parts: { outbox } });
+    await agent.clock.wind(0);
+    expect(said(outbox)).toEqual(["process.app cleared retired"]);
+    expect(agent.active()).toEqual([]);
+    await agent.end();
+  });
+});
+
+describe("what the parts owe each other", () => {
+  test("a full disk under the state folder explains that nothing can be stored", async () => {
+    const mount = "22 1 8:1 / /var rw - ext4 /dev/sda1 rw\n";
+    const machine: Machine = {
+      ...machineOf({ "/proc/self/mountinfo": mount, "/proc/self/status": "VmRSS: 1 kB\n" }),
+      space: () => ({ totalBytes: 1e9, freeBytes: 0, unusedBytes: 0, totalInodes: 100, freeInodes: 90 }),
+    };
+    const agent = agentOf({
+      checks: { disk: { probeEveryMs: 0 }, self: {} },
+      config: { stateDir: "/var/lib/vigil" },
+      parts: { machine },
+    });
+    const stats = agent.outbox.stats();
+    agent.outbox.stats = () => ({ ...stats, durable: false, because: "ENOSPC" });
+    await agent.clock.wind(120_000);
+    const causes = agent.outbox.latest().map(({ code, body }) => [code, body.explained_by]);
+    expect(Object.fromEntries(causes)).toEqual({ "disk.var": undefined, "self.store": "disk.var" });
+    await agent.end();
+  });
+
+  test("an alarm is published at once; with a broker but no ack for a quarter of an hour that is an alarm too", async () => {
+    const files: Record<string, string | Failure> = { "/proc/meminfo": MEMINFO, "/proc/self/status": "VmRSS: 1 kB\n" };
+    const agent = agentOf({ checks: { memory: {}, self: {} }, files });
+    agent.link.comeUp();
+    await agent.clock.wind(60_000);
+    files["/proc/meminfo"] = MEMINFO.replaceAll("900000", "10000");
+    await agent.clock.wind(41_000);
+    expect(agent.link.said.some(({ topic }) => topic.endsWith("/alm/memory.ram"))).toBe(true);
+    expect(agent.active()).toEqual(["memory.ram"]);
+    await agent.clock.wind(960_000);
+    expect(agent.active()).toEqual(["memory.ram", "self.outbox"]);
+    await agent.end();
+  });
+
+  test("an inventory that changed is told, one that did not is not; all files are closed at the end", async () => {
+    let open = 0;
+    const machine = machineOf({ "/proc/meminfo": MEMINFO });
+    const source: Machine["source"] = (path) => {
+      open += 1;
+      const close = (): void => {
+        open -= 1;
+      };
+      return { ...machine.source(path), close };
+    };
+    const agent = agentOf({
+      checks: { memory: {} },
+      config: { inventoryMs: 60_000 },
+      parts: { machine: { ...machine, source }, takeInventory: async () => ({ model: "board 7" }) },
+    });
+    agent.link.comeUp();
+    await agent.clock.wind(600_000);
+    const told = agent.link.said
+      .filter(({ topic }) => topic.endsWith("/info"))
+      .map(({ payload }) => JSON.parse(payload).model);
+    expect(told).toEqual([undefined, "board 7"]);
+    expect(open).toBeGreaterThan(0);
+    await agent.end();
+    expect(open).toBe(0);
+  });
 });

@@ -6,11 +6,11 @@ import { comparePlaces } from "../../protocol/boot.ts";
 import { SEVERITIES } from "../../protocol/severity.ts";
 import { AggregatorRig, BOOTS, FakeDevice, type Message } from "../kit/aggregator.ts";
 
-const CODES = ["disk.var", "disk.root", "memory.all", "process.db", "cpu.all"];
+const CODES = ["disk.var", "memory.all"];
 
 /** What a device lives through: raises, changes, clears, reboots. */
 const step = fc.record({
-  device: fc.integer({ min: 0, max: 2 }),
+  device: fc.nat({ max: 2 }),
   what: fc.constantFrom("toggle", "toggle", "toggle", "worse", "reboot"),
   code: fc.constantFrom(...CODES),
   severity: fc.constantFrom(...SEVERITIES),
@@ -75,11 +75,11 @@ async function check(rig: AggregatorRig, { devices, faults }: Played): Promise<v
 test("whatever the order and however often: tickets are the distinct faults, alarms end as the last place says", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(step, { minLength: 1, maxLength: 60 }),
-      fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
-      fc.integer({ min: 1, max: 30 }),
+      fc.array(step, { minLength: 1, maxLength: 80, size: "max" }),
+      fc.infiniteStream(fc.integer({ min: 0, max: 999_999 })) /* even, unlike doubles */,
+      fc.integer({ min: 1, max: 40 }),
       async (steps, stream, reach) => {
-        const next = () => Number(stream.next().value);
+        const next = () => Number(stream.next().value) / 1_000_000;
         const played = play(steps);
         await using rig = await new AggregatorRig(openSqliteStore({ file: ":memory:" })).start();
         for (const { topic, body } of shuffled(played.messages, next, reach)) {
@@ -97,7 +97,7 @@ test("whatever the order and however often: tickets are the distinct faults, ala
 
 test("alarm by alarm, a birth told at any moment loses nothing that comes behind it", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), fc.nat(), async (steps, at) => {
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40, size: "max" }), fc.nat(), async (steps, at) => {
       const played = play(steps);
       await using rig = await new AggregatorRig(openSqliteStore({ file: ":memory:" })).start();
       // As after a long time without a broker: the birth's state overtakes what it closes.

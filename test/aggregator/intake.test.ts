@@ -46,7 +46,9 @@ test("a payload heavy queue holds the line by its bytes", async () => {
   const { store } = moody();
   await using rig = await new AggregatorRig(store, { intake: { queueBytes: 262_144 } }).start();
   const heavy = { ...new FakeDevice().state().body, padding: "x".repeat(8_000 - 400) };
-  const held = Array.from({ length: 40 }, () => rig.hear(topics.state("ft-0042"), heavy)).filter(Boolean);
+  const held = Array.from({ length: 40 }, () => rig.hear(topics.state("ft-0042"), heavy)).filter(
+    (taken) => taken !== undefined,
+  );
   expect(held.length).toBeGreaterThan(0);
   await rig.settle();
   await Promise.all(held);

@@ -182,6 +182,19 @@ test("a repeat changes nothing and is acknowledged again", async () => {
   expect(await kinds(rig, "GZ-20261122-0001")).toEqual(["opened"]);
 });
 
+test("a raise that comes after its clear is a fault of its own, once; one whose fault was counted by a later word is not", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state());
+  const [raised, cleared] = [device.raise("a.x"), device.clear("a.x")];
+  await say(rig, cleared, raised, raised);
+  expect(await kinds(rig, "GZ-20261122-0001")).toEqual(["opened", "restored"]);
+  const [first, worse, over] = [device.raise("b.x"), device.change("b.x"), device.clear("b.x")];
+  await say(rig, worse, over, first);
+  expect(await kinds(rig, "GZ-20261122-0002")).toEqual(["opened", "restored"]);
+  expect(lastAck(rig)).toEqual({ boot: BOOTS[0], seq: 5 });
+});
+
 test("nothing is acknowledged over a hole; the hole is asked for, and closed when the record comes", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

@@ -1,53 +1,23 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectAsync, type MqttClient } from "mqtt";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { topics } from "../../protocol/topics.ts";
-import { type TestCa, testCa } from "../kit/certs.ts";
-import { accepting, type Child, startChild } from "../kit/child.ts";
-import { needs, programPath, run } from "../kit/peers.ts";
-import { freePort } from "../kit/ports.ts";
+import type { TestBroker } from "../kit/broker.ts";
+import type { TestCa } from "../kit/certs.ts";
+import { needs } from "../kit/peers.ts";
+import { startShipped } from "../kit/shipped-broker.ts";
 import { tempFolder } from "../kit/temp.ts";
 
-const SHIPPED = join(import.meta.dirname, "../../deploy/mosquitto");
 const skip = needs("mosquitto", "mosquitto") || needs("openssl", "openssl");
 const folder = tempFolder();
 const at = (name: string): string => join(folder.path, name);
 const clients: MqttClient[] = [];
 let ca: TestCa;
-let broker: Child | undefined;
-let port: number;
-
-/** A list of withdrawn certificates, as the authority would make it. */
-function revocationList(withdrawn: string): void {
-  writeFileSync(at("index.txt"), "");
-  writeFileSync(
-    at("ca.cnf"),
-    `[ca]\ndefault_ca=d\n[d]\ndatabase=${at("index.txt")}\ndefault_md=sha256\ndefault_crl_days=2\ncertificate=${ca.ca}\nprivate_key=${ca.ca.replace(/pem$/, "key")}\n`,
-  );
-  run("openssl", ["ca", "-config", at("ca.cnf"), "-revoke", withdrawn]);
-  run("openssl", ["ca", "-config", at("ca.cnf"), "-gencrl", "-out", at("crl.pem")]);
-}
+let broker: TestBroker | undefined;
 
 beforeAll(async () => {
-  if (skip) return;
-  ca = testCa(folder.path);
-  revocationList(ca.client("stolen").cert);
-  port = await freePort();
-  writeFileSync(at("vigil.acl"), readFileSync(join(SHIPPED, "vigil.acl")), { mode: 0o600 });
-  const shipped = readFileSync(join(SHIPPED, "vigil.conf"), "utf8");
-  const here = shipped
-    .replace("listener 8883", `user root\nlistener ${port} 127.0.0.1`)
-    .replace("/etc/mosquitto/certs/ca.pem", ca.ca)
-    .replace("/etc/mosquitto/certs/server.pem", ca.server.cert)
-    .replace("/etc/mosquitto/certs/server.key", ca.server.key)
-    .replace("/etc/mosquitto/certs/crl.pem", at("crl.pem"))
-    .replace("/etc/mosquitto/vigil.acl", at("vigil.acl"));
-  expect(here).not.toMatch(/^[^#]*\/etc\//m);
-  writeFileSync(at("vigil.conf"), here);
-  chmodSync(folder.path, 0o700);
-  broker = startChild(programPath("mosquitto"), ["-c", at("vigil.conf")]);
-  await accepting(port, broker);
+  if (!skip) ({ broker, ca } = await startShipped(folder.path, ["stolen"]));
 });
 
 afterAll(async () => {
@@ -56,7 +26,7 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-const url = (): string => `mqtts://127.0.0.1:${port}`;
+const url = (): string => `mqtts://127.0.0.1:${broker?.port}`;
 const options = (name?: string) => ({
   protocolVersion: 5 as const,
   ca: readFileSync(ca.ca),

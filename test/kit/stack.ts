@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import type { TestBroker } from "./broker.ts";
 import type { MountSpace } from "./mount-space.ts";
-import { programPath } from "./peers.ts";
+import { findProgram, programPath } from "./peers.ts";
 import { freePort } from "./ports.ts";
 import { tempFolder } from "./temp.ts";
 
@@ -33,7 +33,10 @@ export class Program implements AsyncDisposable {
     const [file = "", ...rest] = args;
     const node = [process.execPath, "--disable-warning=ExperimentalWarning", join(HERE, file), ...rest];
     // nsenter becomes the program: it keeps the process id
-    this.#words = space === undefined ? node : [programPath("nsenter"), "-t", String(space.pid), "-m", "--", ...node];
+    const inside = space === undefined ? node : [programPath("nsenter"), "-t", String(space.pid), "-m", "--", ...node];
+    // so does setpriv: it ends with the test's process, however that ends
+    const setpriv = findProgram("setpriv");
+    this.#words = setpriv === undefined ? inside : [setpriv, "--pdeathsig", "KILL", ...inside];
     this.#env = env;
   }
   get pid(): number {
@@ -233,14 +236,7 @@ export interface Ended {
   err: string;
 }
 
-/** Runs one of our programs to its end, and blocks until then. */
-export function runProgram(file: string, args: readonly string[]): Ended {
-  const words = ["--disable-warning=ExperimentalWarning", join(HERE, file), ...args];
-  const done = spawnSync(process.execPath, words, { encoding: "utf8" });
-  return { code: done.status, out: done.stdout, err: done.stderr };
-}
-
-/** The same, while other stories go on. */
+/** Runs one of our programs to its end. */
 export async function awaitProgram(file: string, args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(HERE, file), ...args]);
   child.stdin.end();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { slug } from "../../protocol/topics.ts";
 import { startEmbedded } from "../kit/broker.ts";
-import { fillUp, type MountSpace, needsMounts, openMountSpace } from "../kit/mount-space.ts";
+import { type MountSpace, needsMounts, openMountSpace, takeAllRoom } from "../kit/mount-space.ts";
 import { needs } from "../kit/peers.ts";
 import { type House, openHouse, type Row, ticketInState, ticketOf, until } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
@@ -110,7 +110,7 @@ test
     const earlier = await anAlarmBefore(house, fleet, before);
     const { pid } = house.agent;
 
-    fillUp(space.at(join(point, "film")));
+    takeAllRoom(space.at(point));
     await until("the full disk is a ticket", SOON_MS, () => ticketOf(house.api, `disk.${slug(point)}`));
     await livesOn(house, fleet, during, earlier);
     expect(house.agent.pid).toBe(pid);
@@ -119,10 +119,10 @@ test
     await livesOn(house, fleet, after, earlier);
   });
 
-test.skipIf(noMounts).concurrent("the first start ever is on a full disk", async () => {
+test.skipIf(noMounts).concurrent("the first start ever is on a full disk", { timeout: 90_000 }, async () => {
   using space = openMountSpace();
   const point = space.mountExt4("state");
-  fillUp(space.at(join(point, "film")));
+  takeAllRoom(space.at(point));
   await using fleet = watchedProcesses(2);
   const [before = "", after = ""] = fleet.names;
   await using house = await houseOf(fleet, { space, stateDir: join(point, "vigil") });
@@ -131,33 +131,37 @@ test.skipIf(noMounts).concurrent("the first start ever is on a full disk", async
   await livesOn(house, fleet, after, earlier);
 });
 
-test.skipIf(noMounts).concurrent("the state folder is read-only when the agent starts", async () => {
-  using space = openMountSpace();
-  const point = space.mountExt4("state");
-  await using fleet = watchedProcesses(2);
-  const [before = "", after = ""] = fleet.names;
-  await using house = await houseOf(fleet, { space, stateDir: join(point, "vigil") });
-  const earlier = await anAlarmBefore(house, fleet, before);
+test
+  .skipIf(noMounts)
+  .concurrent("the state folder is read-only when the agent starts", { timeout: 90_000 }, async () => {
+    using space = openMountSpace();
+    const point = space.mountExt4("state");
+    await using fleet = watchedProcesses(2);
+    const [before = "", after = ""] = fleet.names;
+    await using house = await houseOf(fleet, { space, stateDir: join(point, "vigil") });
+    const earlier = await anAlarmBefore(house, fleet, before);
 
-  await startAgain(house, () => space.run("mount", "-o", "remount,ro", point));
-  await ticketInState(house.api, "self.store", "新建", SOON_MS);
-  await livesOn(house, fleet, after, earlier);
-});
+    await startAgain(house, () => space.run("mount", "-o", "remount,ro", point));
+    await ticketInState(house.api, "self.store", "新建", SOON_MS);
+    await livesOn(house, fleet, after, earlier);
+  });
 
-test.skipIf(noMounts).concurrent("the state folder turns read-only under the running agent", async () => {
-  using space = openMountSpace();
-  const point = space.mountExt4("state", { options: "rw,errors=remount-ro" });
-  await using fleet = watchedProcesses(2);
-  const [before = "", after = ""] = fleet.names;
-  await using house = await houseOf(fleet, { space, stateDir: join(point, "vigil") });
-  const earlier = await anAlarmBefore(house, fleet, before);
-  const { pid } = house.agent;
+test
+  .skipIf(noMounts)
+  .concurrent("the state folder turns read-only under the running agent", { timeout: 90_000 }, async () => {
+    using space = openMountSpace();
+    const point = space.mountExt4("state", { options: "rw,errors=remount-ro" });
+    await using fleet = watchedProcesses(2);
+    const [before = "", after = ""] = fleet.names;
+    await using house = await houseOf(fleet, { space, stateDir: join(point, "vigil") });
+    const earlier = await anAlarmBefore(house, fleet, before);
+    const { pid } = house.agent;
 
-  breakFileSystem(space, point);
-  await livesOn(house, fleet, after, earlier);
-  await storeIsToldOf(house, `disk.${slug(point)}`);
-  expect(house.agent.pid).toBe(pid);
-});
+    breakFileSystem(space, point);
+    await livesOn(house, fleet, after, earlier);
+    await storeIsToldOf(house, `disk.${slug(point)}`);
+    expect(house.agent.pid).toBe(pid);
+  });
 
 /** Lets the kernel find an error in the file system of a loop device: it is read-only from then on. */
 function breakFileSystem(space: MountSpace, point: string): void {
@@ -194,7 +198,7 @@ const DAY_S = 86_400;
 /** Back to the second day of 1970: a board without a battery for its clock. */
 const to1970 = (): number => DAY_S - Math.floor(Date.now() / 1000);
 
-test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back", async () => {
+test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back", { timeout: 90_000 }, async () => {
   const clock = fakeClock();
   await using fleet = watchedProcesses(4);
   const [before = "", forward = "", back = "", behind = ""] = fleet.names;
@@ -217,44 +221,48 @@ test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back",
   expect((await house.api.all("alarms", "&active=true"))?.map(({ code }) => code)).not.toContain("device.offline");
 });
 
-test.skipIf(noFaketime).concurrent("the machine starts in 1970, and gets the time later", async () => {
-  const clock = fakeClock();
-  await using fleet = watchedProcesses(2);
-  const [before = "", after = ""] = fleet.names;
-  await using house = await houseOf(fleet, { clock });
-  const earlier = await anAlarmBefore(house, fleet, before);
+test
+  .skipIf(noFaketime)
+  .concurrent("the machine starts in 1970, and gets the time later", { timeout: 90_000 }, async () => {
+    const clock = fakeClock();
+    await using fleet = watchedProcesses(2);
+    const [before = "", after = ""] = fleet.names;
+    await using house = await houseOf(fleet, { clock });
+    const earlier = await anAlarmBefore(house, fleet, before);
 
-  await startAgain(house, () => clock.set(to1970()));
-  const ticket = await ticketInState(house.api, "self.clock", "新建", SOON_MS);
-  expect(ticket).toMatchObject({ title_zh: "系统时间不正确", level: 2 });
-  await livesOn(house, fleet, after, earlier);
-  const { pid } = house.agent;
+    await startAgain(house, () => clock.set(to1970()));
+    const ticket = await ticketInState(house.api, "self.clock", "新建", SOON_MS);
+    expect(ticket).toMatchObject({ title_zh: "系统时间不正确", level: 2 });
+    await livesOn(house, fleet, after, earlier);
+    const { pid } = house.agent;
 
-  clock.set(0);
-  await ticketInState(house.api, "self.clock", "已恢复", SOON_MS);
-  expect(house.agent.pid).toBe(pid);
-});
-
-test.skipIf(noFaketime).concurrent("the state folder is lost, and the clock says 1970", async () => {
-  const clock = fakeClock();
-  await using fleet = watchedProcesses(2);
-  const [before = "", after = ""] = fleet.names;
-  await using house = await houseOf(fleet, { clock });
-  const earlier = await anAlarmBefore(house, fleet, before);
-  const boot = String(await bootOf(house));
-
-  await startAgain(house, () => {
-    rmSync(join(house.folder, "agent-state"), { recursive: true });
-    clock.set(to1970());
+    clock.set(0);
+    await ticketInState(house.api, "self.clock", "已恢复", SOON_MS);
+    expect(house.agent.pid).toBe(pid);
   });
-  expect(String(await bootOf(house)) > boot).toBe(true);
-  await fleet.kill(after);
-  await ticketInState(house.api, codeOf(after), "新建", SOON_MS);
-  expect((await house.api.all("tickets"))?.filter(({ code }) => code === codeOf(before))).toMatchObject([
-    { no: earlier.no },
-  ]);
-  fleet.start(before);
-  const restored = await ticketInState(house.api, codeOf(before), "已恢复", SOON_MS);
-  expect(restored["no"]).toBe(earlier.no);
-  expect((await house.api.all("tickets"))?.filter(({ code }) => code === codeOf(before))).toHaveLength(1);
-});
+
+test
+  .skipIf(noFaketime)
+  .concurrent("the state folder is lost, and the clock says 1970", { timeout: 90_000 }, async () => {
+    const clock = fakeClock();
+    await using fleet = watchedProcesses(2);
+    const [before = "", after = ""] = fleet.names;
+    await using house = await houseOf(fleet, { clock });
+    const earlier = await anAlarmBefore(house, fleet, before);
+    const boot = String(await bootOf(house));
+
+    await startAgain(house, () => {
+      rmSync(join(house.folder, "agent-state"), { recursive: true });
+      clock.set(to1970());
+    });
+    expect(String(await bootOf(house)) > boot).toBe(true);
+    await fleet.kill(after);
+    await ticketInState(house.api, codeOf(after), "新建", SOON_MS);
+    expect((await house.api.all("tickets"))?.filter(({ code }) => code === codeOf(before))).toMatchObject([
+      { no: earlier.no },
+    ]);
+    fleet.start(before);
+    const restored = await ticketInState(house.api, codeOf(before), "已恢复", SOON_MS);
+    expect(restored["no"]).toBe(earlier.no);
+    expect((await house.api.all("tickets"))?.filter(({ code }) => code === codeOf(before))).toHaveLength(1);
+  });

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { startEmbedded } from "../kit/broker.ts";
 import { freePort } from "../kit/ports.ts";
 import { awaitProgram, openHouse, until } from "../kit/stack.ts";
@@ -11,6 +11,8 @@ import { tempFolder } from "../kit/temp.ts";
 import { watchedProcesses } from "../kit/watched.ts";
 
 /** What a person sees of the programs at a shell. */
+
+vi.setConfig({ testTimeout: 90_000 }); // a program is started in each, many at once
 
 const OFF = { enabled: false };
 const nothing = { disk: OFF, memory: OFF, cpu: OFF, temperature: OFF, process: OFF };

@@ -506,3 +506,25 @@ test("with a broker there the figures of hundreds of subjects go to it, and none
   expect(link.said).toHaveLength(400);
   expect(outbox.telemetry()).toEqual([]);
 });
+
+test("whoever acknowledges is alive: what it has not acknowledged yet gets its time anew", async () => {
+  const { outbox, link, clock, tell } = await born();
+  await tell(alarmDraft("a"), alarmDraft("b"));
+  link.taken();
+  await clock.wind(20_000);
+  await link.ack(device, outbox.boot, 1);
+  await clock.wind(29_000);
+  expect(link.taken()).toEqual([]);
+  await clock.wind(2_000);
+  expect(link.taken()).toEqual(["alm/b 2"]);
+});
+
+test("an aggregator that was there before us is no reason to say all again", async () => {
+  const { link, tell, aggregator } = await born();
+  await tell(alarmDraft("a"));
+  link.taken();
+  await aggregator(5, true);
+  expect(link.taken()).toEqual([]);
+  await aggregator(6);
+  expect(link.taken()).toEqual(["alm/a 1"]);
+});
