@@ -6,7 +6,7 @@ import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
 import { explain } from "./alarms/causes.ts";
 import { debounce } from "./alarms/debounce.ts";
-import { actives, restore, retire } from "./alarms/ledger.ts";
+import { actives, restore, retire, waits } from "./alarms/ledger.ts";
 import { configured } from "./checks/all.ts";
 import { beginOrLater, type CheckConfig, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
 import { chooseVolumes, parseMountInfo } from "./checks/disk-mounts.ts";
@@ -65,7 +65,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     linkUp: () => courier.stats().up,
     refused: () => courier.stats().refused,
   });
-  const posts = begin(parts, self, stack);
+  const posts: Post[] = begin(parts, self, stack, (check) => tell.waits(check));
   const watchdog = dogWalker(parts, posts);
   const figures = new Figures();
   const tell = teller(parts, courier, posts, figures);
@@ -151,7 +151,12 @@ function courierPart({
 }
 
 /** Begins every check that is configured and that this machine has. */
-function begin({ config, machine, clock, log }: AgentParts, self: CheckKind, stack: AsyncDisposableStack): Post[] {
+function begin(
+  { config, machine, clock, log }: AgentParts,
+  self: CheckKind,
+  stack: AsyncDisposableStack,
+  isWaiting: (check: string) => boolean,
+): Post[] {
   const all = [
     ...configured(config.checks),
     ...(config.checks.self.enabled ? [{ kind: self, config: config.checks.self }] : []),
@@ -171,6 +176,7 @@ function begin({ config, machine, clock, log }: AgentParts, self: CheckKind, sta
         every: own.every,
         deadlineMs: own.deadlineMs,
         judge: (signal) => judge.judge(signal),
+        stirred: () => isWaiting(kind.id) || judge.stirred?.() === true,
       },
     ];
   });
@@ -206,6 +212,7 @@ function teller(
   }
 
   return {
+    waits: (check: string): boolean => waits(ledger, check),
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {
       const retired = retire(ledger, new Set(posts.map(({ id }) => id)));

@@ -14,6 +14,8 @@ export interface Entry<V> {
   deadlineMs: number;
   /** Answers at once or later; throws when it cannot tell. Must give up when `signal` aborts. */
   judge(signal: AbortSignal): V | Promise<V>;
+  /** Looked at in every fast round when the entry is in the slow tier: true when it is to be asked now, too. */
+  stirred?(): boolean;
 }
 
 /** What one check answered, or why it did not. */
@@ -66,7 +68,7 @@ export async function walkRounds<V, E extends Entry<V>>(
   const every = (tier: Every) => posts.filter(({ entry }) => entry.every === tier);
   try {
     await Promise.all([
-      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell),
+      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell, stirrable(every("slow"))),
       walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell),
       ...posts.map((one) => walkCron(within, one, teller.tell)),
     ]);
@@ -98,23 +100,36 @@ function inOrder<V, E extends Entry<V>>(
   };
 }
 
-/** One tier: on slots that never drift; a slot that was missed is not made up. */
+/** One tier: on slots that never drift; a slot that was missed is not made up. `sleepers` are asked along when stirred. */
 async function walkTier<V, E extends Entry<V>>(
   { clock, signal, jitter, onTick }: Walk,
   tier: "fast" | "slow",
   periodMs: number,
   posts: readonly Post<V, E>[],
   tell: Tell<V, E>,
+  sleepers: readonly Post<V, E>[] = [],
 ): Promise<void> {
-  if (posts.length === 0) return;
+  if (posts.length + sleepers.length === 0) return;
   const phase = clock.now() + jitter() * periodMs;
   for (let slot = 0; !signal.aborted; ) {
     const drawn = phase + slot * periodMs + (jitter() * 2 - 1) * SLOT_JITTER * periodMs;
     const planned = Math.max(drawn, clock.now());
     if (!(await slept(clock, planned - clock.now(), signal))) return;
     onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
-    await askAll(clock, posts, tell);
+    await askAll(clock, [...posts, ...sleepers.filter(({ entry }) => isStirred(entry))], tell);
     slot = Math.max(slot, Math.floor((clock.now() - phase) / periodMs)) + 1;
+  }
+}
+
+const stirrable = <V, E extends Entry<V>>(posts: readonly Post<V, E>[]): Post<V, E>[] =>
+  posts.filter(({ entry }) => entry.stirred !== undefined);
+
+/** A look that fails is reason enough to ask. */
+function isStirred<V>(entry: Entry<V>): boolean {
+  try {
+    return entry.stirred?.() === true;
+  } catch {
+    return true;
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../platform/clock.ts";
 import { freePort } from "../test/kit/ports.ts";
-import { type Group, makeGroup, type Memory, memoryOf } from "./cgroup.ts";
+import { type Group, type Memory, makeGroup, memoryOf } from "./cgroup.ts";
 import { install } from "./shipped.ts";
 
 const TOKEN = "bench-token";
@@ -68,7 +68,10 @@ export class Aggregator implements Disposable {
   async moment(kinds: readonly string[]): Promise<Moment> {
     const text = await (await this.get("/metrics")).text();
     const counts = text.matchAll(/^vigil_messages_total\{kind="(\w+)",result="committed"\} (\d+)/gm);
-    const committed = [...counts].reduce((sum, [, kind = "", count]) => sum + (kinds.includes(kind) ? Number(count) : 0), 0);
+    const committed = [...counts].reduce(
+      (sum, [, kind = "", count]) => sum + (kinds.includes(kind) ? Number(count) : 0),
+      0,
+    );
     return { at: systemClock.now(), committed, cpuS: this.#group.cpuS() };
   }
 

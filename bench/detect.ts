@@ -13,7 +13,7 @@ const DEVICE = "bench-detect";
 /** First rounds, the inventory and the birth are over by then. */
 const SETTLE_MS = 25_000;
 
-export default bench({
+export const detect = bench({
   asks: "How long from the death of a watched process to its MQTT event, and to its ticket?",
   minutes: 2,
   options: { kills: 20 },
@@ -53,7 +53,11 @@ export default bench({
         { figure: "… most", measured: seconds(Math.max(...events)), unit: "s", atMost: 1.2 },
         { figure: "process death to ticket, median", measured: seconds(median(tickets)), unit: "s" },
         { figure: "… most", measured: seconds(Math.max(...tickets)), unit: "s" },
-        { figure: "MQTT event to ticket, median", measured: seconds(median(rows.map((row) => row.ticketMs - row.eventMs))), unit: "s" },
+        {
+          figure: "MQTT event to ticket, median",
+          measured: seconds(median(rows.map((row) => row.ticketMs - row.eventMs))),
+          unit: "s",
+        },
       ],
       eventMs: events.map((ms) => round(ms, 0)),
       ticketMs: tickets.map((ms) => round(ms, 0)),
@@ -73,7 +77,9 @@ async function listen(port: number) {
       one.heard(at);
     }
   });
-  await client.subscribeAsync(["alm/+"].map((branch) => `vigil/v1/d/${DEVICE}/${branch}`).concat(topics.ticket("+")), { qos: 1 });
+  await client.subscribeAsync(["alm/+"].map((branch) => `vigil/v1/d/${DEVICE}/${branch}`).concat(topics.ticket("+")), {
+    qos: 1,
+  });
   return {
     /** When a message on a topic that begins so says this. */
     first: (topic: string, says: RegExp): Promise<number> =>

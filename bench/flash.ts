@@ -26,7 +26,7 @@ const TELEMETRY_S = 300;
 const APART_MS = 6_000;
 const SETTLE_MS = 30_000;
 
-export default bench({
+export const flash = bench({
   asks: "How much does the agent write to flash in a day, online and with the broker away?",
   minutes: 5,
   options: { idle: 120, transitions: 20, probes: 10 },
@@ -43,12 +43,18 @@ export default bench({
     const away = await awayDay(disk, figures);
 
     const perTransition = changing / transitions;
-    const onlineDay = (atRest * DAY_S) / idle + perTransition * TRANSITIONS_PER_DAY + (probing / probes) * PROBES_PER_DAY;
+    const onlineDay =
+      (atRest * DAY_S) / idle + perTransition * TRANSITIONS_PER_DAY + (probing / probes) * PROBES_PER_DAY;
     const awayDayBytes = away.bytes + (probing / probes) * PROBES_PER_DAY;
     const megabytes = (bytes: number): number => round(bytes / 1e6, 3);
     return {
       figures: [
-        { figure: `flash written online, ${TRANSITIONS_PER_DAY} transitions a day`, measured: megabytes(onlineDay), unit: "MB/day", atMost: 1 },
+        {
+          figure: `flash written online, ${TRANSITIONS_PER_DAY} transitions a day`,
+          measured: megabytes(onlineDay),
+          unit: "MB/day",
+          atMost: 1,
+        },
         { figure: "flash written with the broker away", measured: megabytes(awayDayBytes), unit: "MB/day", atMost: 10 },
       ],
       arithmetic: [
@@ -117,7 +123,8 @@ async function awayDay(disk: Disk, figures: { code: string; body: { ts: number }
     for (let slot = 0; slot < slots; slot += 1) {
       await clock.wind(TELEMETRY_S * 1000);
       await outbox.keepTelemetry(figures);
-      const due = Math.floor(((slot + 1) * TRANSITIONS_PER_DAY) / slots) > Math.floor((slot * TRANSITIONS_PER_DAY) / slots);
+      const due =
+        Math.floor(((slot + 1) * TRANSITIONS_PER_DAY) / slots) > Math.floor((slot * TRANSITIONS_PER_DAY) / slots);
       if (due) await outbox.append([alarmChange("process.bench", slot % 2 === 0, clock.wall())]);
       disk.sync();
     }
@@ -125,5 +132,13 @@ async function awayDay(disk: Disk, figures: { code: string; body: { ts: number }
   const { durable, pending, droppedTelemetry, droppedRecords } = outbox.stats();
   if (!durable) throw new Error("the journal was not durable");
   const codes = figures.length;
-  return { bytes, samples: slots * codes, codes, sampleBytes: JSON.stringify(figures).length, pending, droppedTelemetry, droppedRecords };
+  return {
+    bytes,
+    samples: slots * codes,
+    codes,
+    sampleBytes: JSON.stringify(figures).length,
+    pending,
+    droppedTelemetry,
+    droppedRecords,
+  };
 }

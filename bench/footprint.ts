@@ -133,7 +133,7 @@ async function scrape(port: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-export default bench({
+export const footprint = bench({
   asks: "What does the agent cost beside monit, collectd and node_exporter?",
   minutes: 6,
   options: { warm: 60, seconds: 300 },
@@ -177,7 +177,12 @@ function found(rows: ReturnType<Candidate["row"]>[]) {
   return {
     figures: [
       { figure: "agent: CPU, all checks at 10 s", measured: cpu("agent-10s"), unit: "s/h", atMost: 1.2 },
-      { figure: "… to the better of monit and collectd", measured: round(cpu("agent-10s") / better), unit: "×", atMost: 0.5 },
+      {
+        figure: "… to the better of monit and collectd",
+        measured: round(cpu("agent-10s") / better),
+        unit: "×",
+        atMost: 0.5,
+      },
       { figure: "agent: CPU with the fast tier (1 s)", measured: cpu("agent-fast"), unit: "s/h", atMost: 3 },
       { figure: "… to monit at 10 s", measured: round(cpu("agent-fast") / cpu("monit")), unit: "×", atMost: 1.1 },
       { figure: "agent: own memory (anon), first minutes", measured: of("agent-fast").anonMb, unit: "MB", atMost: 25 },

@@ -6,7 +6,7 @@ import { bench, round } from "./bench.ts";
 import { Crowd } from "./crowd.ts";
 import type { Load } from "./publisher.ts";
 
-export default bench({
+export const intake = bench({
   asks: "How many messages a second does one core of the aggregator turn into committed rows?",
   minutes: 1,
   options: { telemetry: 200_000, alarms: 40_000, devices: 1_000 },
@@ -15,9 +15,18 @@ export default bench({
     const alm = await flood({ kind: "alm", devices, count: alarms });
     return {
       figures: [
-        { figure: "aggregator: telemetry of 745 B to committed rows, per core", measured: tele.perCoreSecond, unit: "messages/s", atLeast: 20_000 },
+        {
+          figure: "aggregator: telemetry of 745 B to committed rows, per core",
+          measured: tele.perCoreSecond,
+          unit: "messages/s",
+          atLeast: 20_000,
+        },
         { figure: "… resident memory at that rate, most", measured: tele.peakMb, unit: "MB", atMost: 200 },
-        { figure: "aggregator: alarm changes with their tickets, per core", measured: alm.perCoreSecond, unit: "changes/s" },
+        {
+          figure: "aggregator: alarm changes with their tickets, per core",
+          measured: alm.perCoreSecond,
+          unit: "changes/s",
+        },
         { figure: "… resident memory at that rate, most", measured: alm.peakMb, unit: "MB", atMost: 200 },
       ],
       telemetry: tele,
@@ -43,7 +52,8 @@ async function flood(load: Pick<Load, "kind" | "devices" | "count">) {
 function rates(moments: readonly Moment[], count: number) {
   const first = moments.find(({ committed }) => committed >= count / 10);
   const last = moments.findLast(({ committed }) => committed < count);
-  if (first === undefined || last === undefined || first === last) throw new Error("over too soon: take a larger count");
+  if (first === undefined || last === undefined || first === last)
+    throw new Error("over too soon: take a larger count");
   const messages = last.committed - first.committed;
   const cpuS = last.cpuS - first.cpuS;
   const wallS = (last.at - first.at) / 1000;

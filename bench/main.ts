@@ -6,30 +6,45 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../platform/clock.ts";
 import { type Bench, round, tell } from "./bench.ts";
+import { children } from "./children.ts";
+import { detect } from "./detect.ts";
+import { flash } from "./flash.ts";
+import { fleet } from "./fleet.ts";
+import { footprint } from "./footprint.ts";
+import { intake } from "./intake.ts";
+import { writePage } from "./page.ts";
+import { restart } from "./restart.ts";
+import { silence } from "./silence.ts";
+import { soak } from "./soak.ts";
+import { start } from "./start.ts";
 
-const NAMES = ["footprint", "detect", "start", "soak", "flash", "children", "intake", "fleet", "silence", "restart"] as const;
+const BENCHES: Readonly<Record<string, Bench>> = {
+  footprint,
+  detect,
+  start,
+  soak,
+  flash,
+  children,
+  intake,
+  fleet,
+  silence,
+  restart,
+};
 const RESULTS = "bench/results";
 const root = join(import.meta.dirname, "..");
 
-async function load(name: string): Promise<Bench> {
-  const { default: made } = await import(`./${name}.ts`);
-  return made;
-}
-
-async function list(): Promise<void> {
+function list(): void {
   console.log("npm run bench -- NAME [--option N …]    one; its result goes to bench/results/NAME.json");
   console.log("npm run bench -- all                    one after another, on a machine with nothing else to do");
   console.log("npm run bench -- page                   writes docs/performance.md from bench/results\n");
-  for (const name of NAMES) {
-    const { asks, minutes, options } = await load(name);
+  for (const [name, { asks, minutes, options }] of Object.entries(BENCHES)) {
     const given = Object.entries(options).map(([key, value]) => `--${key} ${value}`);
     console.log(`${name.padEnd(10)} ${`${minutes} min`.padStart(6)}  ${asks}\n${"".padEnd(19)}${given.join(" ")}`);
   }
 }
 
-async function measure(name: string, args: string[]): Promise<void> {
+async function measure(name: string, { run, options: defaults }: Bench, args: string[]): Promise<void> {
   build();
-  const { run, options: defaults } = await load(name);
   const names = Object.keys(defaults);
   const { values } = parseArgs({ args, options: Object.fromEntries(names.map((key) => [key, { type: "string" }])) });
   const given = Object.entries(values).map(([key, text]) => [key, Number(text)] as const);
@@ -67,7 +82,7 @@ function build(): void {
 
 /** Each in a process of its own: none inherits another's heap. */
 function all(): void {
-  for (const name of NAMES) {
+  for (const name of Object.keys(BENCHES)) {
     tell(`\n== ${name}`);
     const { status } = spawnSync(process.execPath, [import.meta.filename, name], { stdio: "inherit" });
     if (status !== 0) process.exitCode = 1;
@@ -76,11 +91,12 @@ function all(): void {
 
 process.chdir(root);
 const [name, ...args] = process.argv.slice(2);
-if (name === undefined || name === "--help" || name === "-h") await list();
+const chosen = name === undefined ? undefined : BENCHES[name];
+if (name === undefined || name === "--help" || name === "-h") list();
 else if (name === "all") all();
-else if (name === "page") (await import("./page.ts")).writePage(RESULTS);
-else if (NAMES.some((known) => known === name)) await measure(name, args);
+else if (name === "page") writePage(RESULTS);
+else if (chosen !== undefined) await measure(name, chosen, args);
 else {
-  console.error(`no bench "${name}"; there are ${NAMES.join(", ")}, all, page`);
+  console.error(`no bench "${name}"; there are ${Object.keys(BENCHES).join(", ")}, all, page`);
   process.exitCode = 2;
 }

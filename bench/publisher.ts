@@ -30,7 +30,8 @@ const birth: DeviceState = {
 /** Figures like those of a whole device in one message. */
 function telemetry(n: number): string {
   const figures: Record<string, number> = { ts: systemClock.wall() };
-  for (let i = 0; JSON.stringify(figures).length < PAYLOAD_BYTES - 30; i += 1) figures[`figure_${i}_pct`] = (n + i * 7) % 97.31;
+  for (let i = 0; JSON.stringify(figures).length < PAYLOAD_BYTES - 30; i += 1)
+    figures[`figure_${i}_pct`] = (n + i * 7) % 97.31;
   const room = PAYLOAD_BYTES - JSON.stringify(figures).length - ',"":1'.length;
   return JSON.stringify({ ...figures, ["x".repeat(Math.max(1, room))]: 1 });
 }
@@ -54,14 +55,22 @@ const message = (load: Load, n: number): { topic: string; payload: string } =>
     : alarm(n, load);
 
 /** Publishes `count` messages with a bounded number on their way. */
-async function publishAll(client: MqttClient, count: number, perSecond: number, make: (n: number) => { topic: string; payload: string }): Promise<void> {
+async function publishAll(
+  client: MqttClient,
+  count: number,
+  perSecond: number,
+  make: (n: number) => { topic: string; payload: string },
+): Promise<void> {
   const began = systemClock.now();
   let flying = 0;
   let room: (() => void) | undefined;
   for (let n = 0; n < count; n += 1) {
     const early = perSecond === 0 ? 0 : (n * 1000) / perSecond - (systemClock.now() - began);
     if (early > 5) await systemClock.sleep(early);
-    if (flying >= MOST_IN_FLIGHT) await new Promise<void>((go) => { room = go; });
+    if (flying >= MOST_IN_FLIGHT)
+      await new Promise<void>((go) => {
+        room = go;
+      });
     flying += 1;
     const { topic, payload } = make(n);
     client.publish(topic, payload, { qos: 1 }, () => {
@@ -76,7 +85,10 @@ async function publishAll(client: MqttClient, count: number, perSecond: number, 
 const load: Load = JSON.parse(process.argv[2] ?? "");
 const client = await connectAsync({ host: "127.0.0.1", port: load.port, protocolVersion: 5, writeCache: false });
 if ("setNoDelay" in client.stream && typeof client.stream.setNoDelay === "function") client.stream.setNoDelay(true);
-await publishAll(client, load.devices, 0, (n) => ({ topic: topics.state(deviceOf(n)), payload: JSON.stringify(birth) }));
+await publishAll(client, load.devices, 0, (n) => ({
+  topic: topics.state(deviceOf(n)),
+  payload: JSON.stringify(birth),
+}));
 console.log("born");
 await once(process.stdin, "data");
 await publishAll(client, load.count, load.perSecond, (n) => message(load, n));

@@ -30,7 +30,9 @@ export function install(program: "agent" | "aggregator", folder: string, config:
     if (word === `/etc/vigil/${program}.json`) return configFile;
     return word.replace("/usr/lib/vigil/", `${lib}/`);
   });
-  const env = Object.fromEntries([...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]));
+  const env = Object.fromEntries(
+    [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]),
+  );
   return { argv, env: { ...env, NODE_COMPILE_CACHE: join(folder, "cache") }, memoryMax: Number(limit) * 1024 * 1024 };
 }
 

@@ -3,8 +3,8 @@ import { systemClock } from "../platform/clock.ts";
 import { tempFolder } from "../test/kit/temp.ts";
 import { bench, median, round, tell } from "./bench.ts";
 import { type Group, majorFaults, makeGroup, memoryOf } from "./cgroup.ts";
-import { Services } from "./services.ts";
 import { type Disk, openDisk } from "./disk.ts";
+import { Services } from "./services.ts";
 import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
 const ROUND_MS = 50;
@@ -12,7 +12,7 @@ const SETTLE_MS = 5_000;
 /** A watched process dies and comes back so often: alarms raised and cleared, messages of many lengths. */
 const FAULT_MS = 7_000;
 
-export default bench({
+export const soak = bench({
   asks: "Does the agent's memory stay where it is over 5,000 rounds, and does it run under the unit's MemoryMax?",
   minutes: 5,
   options: { rounds: 5_000 },
@@ -39,7 +39,12 @@ export default bench({
         { figure: `agent: own memory (anon) after ${rounds} rounds`, measured: after.anonMb, unit: "MB", atMost: 25 },
         { figure: "… PSS", measured: after.pssMb, unit: "MB", atMost: 60 },
         { figure: "… grown in the second half (anon)", measured: round(after.anonMb - middle.anonMb), unit: "MB" },
-        { figure: `agent under MemoryMax=${limited.maxMb}M: killed for want of memory`, measured: limited.oomKills, unit: "times", atMost: 0 },
+        {
+          figure: `agent under MemoryMax=${limited.maxMb}M: killed for want of memory`,
+          measured: limited.oomKills,
+          unit: "times",
+          atMost: 0,
+        },
         { figure: "… major page faults a round, second half", measured: faultsPerRound, unit: "faults", atMost: 1 },
       ],
       before,
@@ -79,7 +84,13 @@ class Soaked implements Disposable {
   look() {
     const { anonMb, pssMb, rssMb } = memoryOf(this.#pid);
     const cpuS = round(this.#group.cpuS());
-    return { anonMb: round(anonMb), pssMb: round(pssMb), rssMb: round(rssMb), majorFaults: majorFaults(this.#pid), cpuS };
+    return {
+      anonMb: round(anonMb),
+      pssMb: round(pssMb),
+      rssMb: round(rssMb),
+      majorFaults: majorFaults(this.#pid),
+      cpuS,
+    };
   }
   /** The median of some seconds: a moment before or after a garbage collection says little. */
   async lookLong() {

@@ -1,6 +1,6 @@
 import type { Draft, KeptAlarm } from "../../protocol/record.ts";
 import { fingerprint, slug } from "../../protocol/topics.ts";
-import { type AlarmBody, restoredWatch, type Watch } from "./watch.ts";
+import { type AlarmBody, isWaiting, restoredWatch, type Watch } from "./watch.ts";
 
 /** A subject (or, under the key `WHOLE`, a whole check) that could not be judged lately. */
 export interface Blind {
@@ -37,6 +37,14 @@ export const NO_CHECK: CheckLedger = { watches: new Map(), blinds: new Map() };
 
 /** The ledger of a device nothing is known of. */
 export const newLedger = (): Ledger => ({ checks: new Map() });
+
+/** True while a hold time of this check's subjects runs: ask it soon, so that an alarm is neither late nor long. */
+export function waits(ledger: Ledger, check: string): boolean {
+  const known = ledger.checks.get(check);
+  if (known === undefined) return false;
+  for (const watch of known.watches.values()) if (isWaiting(watch)) return true;
+  return false;
+}
 
 /** The ledger after a restart: what the journal holds as active is on, so nothing is told twice or forgotten. */
 export function restore(latest: readonly KeptAlarm[], now: number): Ledger {

@@ -87,6 +87,10 @@ export const restoredWatch = (code: string, told: AlarmBody, now: number): Watch
 
 const wishing = (watch: Watch): boolean => watch.wishes.some((wish) => wish !== undefined);
 
+/** True while a hold time runs: what will come of it should not wait for a slow round. */
+export const isWaiting = (watch: Watch): boolean =>
+  wishing(watch) || watch.turn !== undefined || watch.away.some((since) => since !== undefined);
+
 /** True when forgetting the subject would change nothing. */
 export const isQuiet = (watch: Watch): boolean => watch.on === 0 && watch.changes.length === 0 && !wishing(watch);
 

@@ -49,6 +49,11 @@ export interface Judge {
    * Throws Failure when nothing at all could be told (the whole check is then `unknown`). Must give up when `signal` aborts.
    */
   judge(signal: AbortSignal): readonly Verdict[] | Promise<readonly Verdict[]>;
+  /**
+   * A look that costs next to nothing, in the fast rounds, at a check of the slow ones: true when it should be asked now
+   * rather than at its next slot. Must not wait.
+   */
+  stirred?(): boolean;
   close?(): void;
 }
 

@@ -1,6 +1,6 @@
 import type { Space } from "../../platform/machine.ts";
 import type { Grade } from "../../protocol/severity.ts";
-import { gradeLow, type Judged, type Latch, worstOf } from "./check.ts";
+import { type Bands, gradeLow, type Judged, type Latch, worstOf } from "./check.ts";
 import type { MountLimits } from "./disk-config.ts";
 import type { Mount } from "./disk-mounts.ts";
 import type { Written } from "./disk-probe.ts";
@@ -89,6 +89,34 @@ function writing({ readonly, written, isVital }: VolumeFacts): Condition {
       return { grade: "ok", holds: "ok", reason: "readonly", readings: {} };
   }
 }
+
+/** Free bytes and inodes between which no threshold of these limits is crossed: what a look between rounds compares with. */
+export interface Calm {
+  bytes: readonly [above: number, below: number];
+  inodes: readonly [above: number, below: number];
+}
+
+/** The calm around a volume as it was just judged. */
+export function calmAround(space: Space, limits: MountLimits): Calm {
+  const shares = edges(limits.space).map((pct) => (pct * usable(space)) / 100);
+  const inodeEdges = space.totalInodes > 0 ? edges(limits.inodes).map((pct) => (pct * space.totalInodes) / 100) : [];
+  return {
+    bytes: between([...shares, ...edges(limits.floorBytes)], space.freeBytes),
+    inodes: between(inodeEdges, space.freeInodes),
+  };
+}
+
+/** True when nothing was crossed. On an edge counts as crossed: asking once too often does no harm. */
+export const isCalm = ({ bytes, inodes: nodes }: Calm, { freeBytes, freeInodes }: Space): boolean =>
+  freeBytes > bytes[0] && freeBytes < bytes[1] && freeInodes > nodes[0] && freeInodes < nodes[1];
+
+const edges = (bands: Bands): number[] =>
+  Object.values(bands).flatMap((band) => (band === undefined ? [] : [band.raise, band.clear]));
+
+const between = (all: readonly number[], value: number): readonly [number, number] => [
+  Math.max(Number.NEGATIVE_INFINITY, ...all.filter((edge) => edge < value)),
+  Math.min(Number.POSITIVE_INFINITY, ...all.filter((edge) => edge > value)),
+];
 
 function room({ limits, space }: VolumeFacts, freePct: number | undefined): [Condition, Condition] {
   const none: Condition = { grade: "ok", holds: "ok", reason: "space", readings: {} };

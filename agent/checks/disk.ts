@@ -3,7 +3,7 @@ import type { Machine, Source, Space } from "../../platform/machine.ts";
 import { type ProbeWrite, probeFile } from "../../platform/probe-file.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { type CheckKind, type CheckPorts, type Judge, type Judged, Latch, type Verdict } from "./check.ts";
-import { judgeReadonly, judgeVolume, type ReadonlyState } from "./disk-conditions.ts";
+import { type Calm, calmAround, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./disk-conditions.ts";
 import { DiskConfig, limitsFor, type MountLimits } from "./disk-config.ts";
 import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "./disk-mounts.ts";
 import { openProbes, type WriteProbes } from "./disk-probe.ts";
@@ -17,6 +17,8 @@ interface Watched {
   wasWritable: boolean;
   trend: FillTrend;
   latch: Latch;
+  /** Set once judged, for a volume that cannot hang. */
+  calm?: Calm;
   totalBytes: number;
 }
 
@@ -72,6 +74,14 @@ class DiskJudge implements Judge {
     this.#source = source;
     this.#probes = openProbes((folder) => probe(machine.at(folder)), clock);
     this.#askRemote = openRemote(machine, clock);
+  }
+
+  /** A volume that fills up is asked about at once: in ten seconds an SD card takes 200 MB. */
+  stirred(): boolean {
+    for (const { calm, volume } of this.#watched.values()) {
+      if (calm !== undefined && !isCalm(calm, this.#machine.space(volume.mount.point))) return true;
+    }
+    return false;
   }
 
   async judge(signal: AbortSignal): Promise<readonly Verdict[]> {
@@ -171,6 +181,7 @@ class DiskJudge implements Judge {
       space,
       fall: watched.trend.fall(),
     };
+    if (volume.reach !== "remote") watched.calm = calmAround(space, limits);
     return judgeVolume(facts, watched.latch);
   }
 

@@ -359,3 +359,22 @@ describe("what the parts owe each other", () => {
     expect(open).toBe(0);
   });
 });
+
+describe("between two slow rounds", () => {
+  const low = MEMINFO.replace("MemAvailable: 900000", "MemAvailable: 20000");
+
+  test("an alarm comes when its hold-on ends, and goes when its hold-off ends, not a slow round later", async () => {
+    const files: Record<string, string | Failure> = { "/proc/meminfo": low };
+    const agent = agentOf({ checks: { memory: { holdOnMs: 3_000, holdOffMs: 3_000 } }, files });
+    await agent.clock.wind(5_500); // the first slow round, in the middle of its 10 s
+    expect(agent.active()).toEqual([]);
+    await agent.clock.wind(4_000);
+    expect(agent.active()).toEqual(["memory.ram"]);
+    files["/proc/meminfo"] = MEMINFO;
+    await agent.clock.wind(5_700); // the second slow round, at 15 s
+    expect(agent.active()).toEqual(["memory.ram"]);
+    await agent.clock.wind(4_300);
+    expect(agent.active()).toEqual([]);
+    await agent.end();
+  });
+});

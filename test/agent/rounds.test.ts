@@ -363,3 +363,34 @@ describe("once, for a person", () => {
     expect((await answers).map(textOf)).toEqual(["nfs failed: still running after 6 s", "disk well"]);
   });
 });
+
+describe("a slow check that stirs", () => {
+  test("is asked in the next fast round, for as long as it stirs, and otherwise only in its slots", async () => {
+    const clock = new HandClock();
+    const slow = check(clock, "disk", "slow");
+    let stirring = false;
+    const walked = walk(clock, [{ ...slow.entry, stirred: () => stirring }], { jitter: () => 0.5 });
+    await clock.wind(6_000);
+    const before = slow.asked.length;
+    expect(before).toBe(1);
+    stirring = true;
+    await clock.wind(3_000);
+    expect(slow.asked.length).toBe(before + 3);
+    stirring = false;
+    await clock.wind(5_500);
+    expect(slow.asked.length).toBe(before + 3);
+    await end(walked);
+  });
+
+  test("is asked when the look itself fails", async () => {
+    const clock = new HandClock();
+    const slow = check(clock, "disk", "slow");
+    const stirred = (): boolean => {
+      throw new Error("EIO");
+    };
+    const walked = walk(clock, [{ ...slow.entry, stirred }], { jitter: () => 0.5 });
+    await clock.wind(3_000);
+    expect(slow.asked.length).toBe(3);
+    await end(walked);
+  });
+});

@@ -34,7 +34,7 @@ function start(name: BoardName, config: object = {}, stateDir = "/var/lib/vigil"
     await clock.wind(ms);
     return verdicts;
   };
-  return { board, clock, probed, probe, kind, round, slowRound };
+  return { board, clock, probed, probe, kind, judge, round, slowRound };
 }
 
 const of = (verdicts: readonly Verdict[], subject: string): Verdict | undefined =>
@@ -519,5 +519,33 @@ describe("the forecast", () => {
     await fill(check, 4, 66 * GB, 2 * GB);
     check.board.spaces.set("/", { ...PLENTY, totalBytes: 200 * GB, freeBytes: 50 * GB });
     expect(judged(await check.round(), "/").readings).not.toHaveProperty("full_in_h");
+  });
+});
+
+describe("a look between rounds", () => {
+  test("finds nothing while free room stays between two thresholds, and stirs as soon as one is crossed, either way", async () => {
+    const { board, round, judge } = start("x86-vm");
+    board.spaces.set("/", free(50));
+    await round();
+    for (const pct of [50, 30, 18, 90]) {
+      board.spaces.set("/", free(pct));
+      expect(judge.stirred?.(), `${pct} % free`).toBe(false);
+    }
+    board.spaces.set("/", free(14));
+    expect(judge.stirred?.()).toBe(true);
+    expect(judged(await round(), "/").grade).toBe("minor");
+    expect(judge.stirred?.()).toBe(false);
+    board.spaces.set("/", free(40));
+    expect(judge.stirred?.()).toBe(true);
+  });
+
+  test("minds inodes and the floor in bytes as well", async () => {
+    const { board, round, judge } = start("x86-vm", { floorBytes: { major: { raise: 2 * GB, clear: 3 * GB } } });
+    board.spaces.set("/", free(50));
+    await round();
+    board.spaces.set("/", free(25));
+    expect(judge.stirred?.()).toBe(true);
+    board.spaces.set("/", { ...free(50), freeInodes: 1 });
+    expect(judge.stirred?.()).toBe(true);
   });
 });
