@@ -46,6 +46,8 @@ interface Post extends Entry<readonly Verdict[]> {
   judge: Judge["judge"];
 }
 
+/** The birth goes first; then every check is asked once, whatever its tier. */
+const SETTLE_MS = 1_000;
 const FIRST_INVENTORY_MS = 20_000;
 const SESSION_EXPIRY_S = 3_600;
 
@@ -65,7 +67,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     linkUp: () => courier.stats().up,
     refused: () => courier.stats().refused,
   });
-  const posts: Post[] = begin(parts, self, stack, (check) => tell.waits(check));
+  const posts: Post[] = begin(parts, self, stack, (check) => tell.isImpatient(check));
   const watchdog = dogWalker(parts, posts);
   const figures = new Figures();
   const tell = teller(parts, courier, posts, figures);
@@ -155,7 +157,7 @@ function begin(
   { config, machine, clock, log }: AgentParts,
   self: CheckKind,
   stack: AsyncDisposableStack,
-  isWaiting: (check: string) => boolean,
+  isImpatient: (check: string) => boolean,
 ): Post[] {
   const all = [
     ...configured(config.checks),
@@ -176,7 +178,7 @@ function begin(
         every: own.every,
         deadlineMs: own.deadlineMs,
         judge: (signal) => judge.judge(signal),
-        stirred: () => isWaiting(kind.id) || judge.stirred?.() === true,
+        stirred: () => isImpatient(kind.id) || judge.stirred?.() === true,
       },
     ];
   });
@@ -190,6 +192,8 @@ function teller(
   figures: Figures,
 ) {
   let ledger = restore(outbox.latest(), clock.now());
+  const asked = new Set<string>();
+  const settledAt = clock.now() + SETTLE_MS;
   const stateMount = stateMountOf(machine, config.stateDir);
   const place = stateMount === undefined ? {} : { stateMount };
 
@@ -212,7 +216,8 @@ function teller(
   }
 
   return {
-    waits: (check: string): boolean => waits(ledger, check),
+    /** Whether a check should not wait for its slow round: a hold time of it runs, or it was never asked yet. */
+    isImpatient: (check: string): boolean => waits(ledger, check) || (!asked.has(check) && clock.now() >= settledAt),
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {
       const retired = retire(ledger, new Set(posts.map(({ id }) => id)));
@@ -229,6 +234,7 @@ function teller(
       let drafts: ReturnType<typeof debounce>["drafts"] = [];
       for (const result of results) {
         const { kind, config: own } = result.entry;
+        asked.add(kind.id);
         const check = { id: kind.id, titles: kind.titles, holdOnMs: own.holdOnMs, holdOffMs: own.holdOffMs };
         if ("verdicts" in result) figures.note(kind.id, result.verdicts, at.wall);
         else figures.forget(kind.id);

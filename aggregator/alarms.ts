@@ -132,9 +132,11 @@ export class Alarms {
   async #goesOn(tx: Tx, was: AlarmRow, row: AlarmRow, news: News): Promise<AlarmRow> {
     if (row.ticket === undefined) return this.#stillWaits(tx, was, row, news);
     const guest = (await tx.ticket(row.ticket))?.dedup_key !== dedupKey(row);
-    if (guest && explainer(row) === undefined) {
+    if (guest && explainer(row) !== explainer(was) && (await this.#cause(tx, row))?.ticket !== row.ticket) {
       await this.#desk.enter(tx, "leaves", row, news);
       const { ticket: _, ...own } = row;
+      await tx.saveAlarm(own);
+      await this.#releaseAll(tx, own, row.ticket, this.#rules.childGraceMs, news);
       return this.#wait(tx, own, news);
     }
     await this.#desk.enter(tx, "changes", row, news);
@@ -154,22 +156,29 @@ export class Alarms {
     const { opensAt: _, ...ended } = row;
     await tx.saveAlarm(ended);
     if (was?.active !== true) return ended;
-    for (const child of await tx.activeAlarms(row.device)) {
-      if (explainer(child) === row.code) await this.#release(tx, child, ended.ticket, news);
-    }
+    await this.#releaseAll(tx, ended, ended.ticket, this.#rules.childGraceMs, news);
     if (ended.ticket !== undefined) await this.#desk.enter(tx, "ends", ended, news);
     return ended;
   }
 
+  /** What `cause` explains is free: of no ticket, or a guest of `ticket`. */
+  async #releaseAll(tx: Tx, cause: AlarmRow, ticket: string | undefined, graceMs: number, news: News): Promise<void> {
+    for (const child of await tx.activeAlarms(cause.device)) {
+      if (explainer(child) === cause.code) await this.#release(tx, child, ticket, graceMs, news);
+    }
+  }
+
   /** Its cause is gone: what still lasts after the grace was a fault of its own. */
-  async #release(tx: Tx, child: AlarmRow, ticket: string | undefined, news: News): Promise<void> {
+  async #release(tx: Tx, child: AlarmRow, ticket: string | undefined, graceMs: number, news: News): Promise<void> {
     if (child.ticket !== undefined && child.ticket !== ticket) return; // it has one of its own
     if (child.ticket !== undefined) {
       if ((await tx.ticket(child.ticket))?.dedup_key === dedupKey(child)) return;
       await this.#desk.enter(tx, "leaves", child, news);
     }
-    const { ticket: _, ...free } = child;
-    await tx.saveAlarm({ ...free, opensAt: news.now + this.#rules.childGraceMs });
+    const { ticket: guestOf, ...free } = child;
+    await tx.saveAlarm({ ...free, opensAt: news.now + graceMs });
+    // What it explained itself was a guest too, and is due after it, so that it joins it.
+    if (guestOf !== undefined) await this.#releaseAll(tx, free, guestOf, graceMs + 1, news);
   }
 
   /** A raise heard after its clear: the fault was there, and is counted once. */
