@@ -22,6 +22,9 @@ export interface AlarmRules {
 export type Unheard = "silent" | "offline" | "shutdown";
 export const OFFLINE = `${OWN_CHECK}.offline`;
 
+/** What is explained through others is due after them, a millisecond for each: a chain ends this much later at most. */
+const CHAIN_MS = 1_000;
+
 type Was = Change & { kind: "alarm" };
 
 /** What alarms are, and which of their changes a ticket must hear of (rules R2, R3, R6, and R7 within a device). */
@@ -78,7 +81,7 @@ export class Alarms {
 
   /** Opens what is due: alarms that lasted through their hold-on. Says how many were looked at. */
   async openDue(tx: Tx, news: News, limit: number): Promise<number> {
-    const due = await tx.dueAlarms(news.now, news.now + this.#rules.longestMs, limit);
+    const due = await tx.dueAlarms(news.now, news.now + this.#rules.longestMs + CHAIN_MS, limit);
     for (const row of due) {
       const waiting = await tx.alarm(row.device, row.code); // its cause may have been opened just now, and taken it along
       if (waiting?.opensAt === undefined) continue;

@@ -98,7 +98,7 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
       reading: store.reading,
       changes,
       counters: () => figures(intake, refusals),
-      health: () => health(link, intake),
+      health: () => health(link, intake, rounds),
     }),
   );
   const working = Promise.all([
@@ -203,10 +203,11 @@ function figures(intake: Intake, refusals: Refusals): Figures {
   };
 }
 
-function health(link: BrokerLink, intake: Intake): { ok: boolean; because: string[] } {
+function health(link: BrokerLink, intake: Intake, rounds: Rounds): { ok: boolean; because: string[] } {
+  const failing = intake.stuck?.code ?? rounds.failing;
   const because = [
     ...(link.up ? [] : ["the broker is not reached"]),
-    ...(intake.stuck === undefined ? [] : [`the store cannot write: ${intake.stuck.code}`]),
+    ...(failing === undefined ? [] : [`the store cannot write: ${failing}`]),
   ];
   return { ok: because.length === 0, because };
 }

@@ -40,10 +40,16 @@ export class Rounds {
   readonly #parts: RoundsParts;
   /** Found silent, not committed yet. */
   readonly #silent = new Set<string>();
-  #failing = false;
+  /** Work that failed at its last try, by name. */
+  readonly #failing = new Map<string, string>();
 
   constructor(parts: RoundsParts) {
     this.#parts = parts;
+  }
+
+  /** What of the last round could not be done, as a failure code or in words; undefined when all was. */
+  get failing(): string | undefined {
+    return [...this.#failing.values()][0];
   }
 
   /** After a restart everybody known to be there gets its full time again. */
@@ -72,7 +78,7 @@ export class Rounds {
         sink.refresh(tidy);
         stateAt = now;
         if (tidy) {
-          await this.#guarded(() => this.#forgetOld(inboxDays));
+          await this.#guarded("tidy", () => this.#forgetOld(inboxDays));
           tidyAt = now;
         }
       }
@@ -85,8 +91,8 @@ export class Rounds {
     const { watch, intake, clock, gaps, sink } = this.#parts;
     if (intake.wasBehind()) watch.late(clock.now());
     for (const device of watch.sweep(clock.now())) this.#silent.add(device);
-    await this.#guarded(() => this.#silence());
-    await this.#guarded(() => this.#due());
+    await this.#guarded("silence", () => this.#silence());
+    await this.#guarded("due", () => this.#due());
     for (const { device, because } of gaps.due(clock.now())) sink.resync(device, because);
   }
 
@@ -122,20 +128,21 @@ export class Rounds {
   }
 
   /** The store may be busy: the next round tries again. Said once until it works again. */
-  async #guarded(work: () => Promise<void>): Promise<void> {
+  async #guarded(name: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.#failing = false;
+      this.#failing.delete(name);
     } catch (error) {
       const known = error instanceof Failure;
-      if (!this.#failing || !known) {
-        const facts = { event: "rounds.failed", because: error instanceof Error ? error.message : String(error) };
+      const because = error instanceof Error ? error.message : String(error);
+      if (!this.#failing.has(name) || !known) {
+        const facts = { event: "rounds.failed", work: name, because };
         this.#parts.log.error(
           known ? facts : { ...facts, stack: error instanceof Error ? error.stack : "" },
           "tried again",
         );
       }
-      this.#failing = true;
+      this.#failing.set(name, known ? error.code : because);
     }
   }
 }

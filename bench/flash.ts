@@ -36,7 +36,7 @@ export const flash = bench({
     const { atRest, changing, byProcess, figures } = await online(folder.path, disk, idle, transitions);
     const probing = await disk.during(async () => {
       for (let n = 0; n < probes; n += 1) {
-        await probeFile(disk.here);
+        await probeFile(disk.here, true); // as in the state folder, where the sandboxed agent probes
         disk.sync();
       }
     });

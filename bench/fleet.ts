@@ -6,23 +6,21 @@ import { Aggregator } from "./aggregator.ts";
 import { bench, round, tell } from "./bench.ts";
 import { Crowd } from "./crowd.ts";
 
-const WARM_S = 10;
-
 export const fleet = bench({
   asks: "What share of a core do 10,000 devices at 10 s cost?",
   minutes: 2,
-  options: { devices: 10_000, seconds: 60 },
-  async run({ devices, seconds }) {
+  options: { devices: 10_000, warm: 30, seconds: 60 },
+  async run({ devices, warm, seconds }) {
     using folder = tempFolder("fleet");
     await using broker = await startMosquitto({ config: ["persistence false"] });
     using aggregator = await Aggregator.start(join(folder.path, "aggregator"), broker.port);
     const perSecond = devices / 10;
-    const count = Math.ceil(perSecond * (WARM_S + seconds + 5));
-    using crowd = await Crowd.born({ port: broker.port, kind: "tele", devices, count, perSecond });
+    const count = Math.ceil(perSecond * (warm + seconds + 5));
+    using crowd = await Crowd.born({ port: broker.port, kind: "tele", devices, count, perSecond, qos: 0 });
     await aggregator.until(devices, ["state"]);
     crowd.begin();
-    tell(`warm-up ${WARM_S} s, then ${seconds} s`);
-    await systemClock.sleep(WARM_S * 1000);
+    tell(`warm-up ${warm} s, then ${seconds} s`);
+    await systemClock.sleep(warm * 1000);
     const first = await aggregator.moment(["tele"]);
     await systemClock.sleep(seconds * 1000);
     const last = await aggregator.moment(["tele"]);

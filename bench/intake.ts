@@ -41,7 +41,7 @@ async function flood(load: Pick<Load, "kind" | "devices" | "count">) {
   using folder = tempFolder("intake");
   await using broker = await startMosquitto({ config: ["persistence false"] });
   using aggregator = await Aggregator.start(join(folder.path, "aggregator"), broker.port);
-  using crowd = await Crowd.born({ ...load, port: broker.port, perSecond: 0 });
+  using crowd = await Crowd.born({ ...load, port: broker.port, perSecond: 0, qos: 1 });
   await aggregator.until(load.devices, ["state"]);
   crowd.begin();
   const moments = await aggregator.until(load.count, [load.kind === "tele" ? "tele" : "alarm"]);

@@ -6,13 +6,15 @@ import { systemClock } from "../platform/clock.ts";
 import type { AlarmChange, DeviceState } from "../protocol/from-device.ts";
 import { topics } from "../protocol/topics.ts";
 
-/** What to publish, at QoS 1. */
+/** What to publish. */
 export interface Load {
   port: number;
   /** `tele`: figures of 745 bytes; `alm`: alarms, each raised and then cleared, a new code for each fault; `raise`: raised only. */
   kind: "tele" | "alm" | "raise";
   devices: number;
   count: number;
+  /** 1: nothing is lost, however fast it goes. 0: as devices send the figures of the moment. */
+  qos: 0 | 1;
   /** 0: as fast as the broker takes them. */
   perSecond: number;
 }
@@ -57,8 +59,7 @@ const message = (load: Load, n: number): { topic: string; payload: string } =>
 /** Publishes `count` messages with a bounded number on their way. */
 async function publishAll(
   client: MqttClient,
-  count: number,
-  perSecond: number,
+  { count, perSecond, qos }: Pick<Load, "count" | "perSecond" | "qos">,
   make: (n: number) => { topic: string; payload: string },
 ): Promise<void> {
   const began = systemClock.now();
@@ -73,7 +74,7 @@ async function publishAll(
       });
     flying += 1;
     const { topic, payload } = make(n);
-    client.publish(topic, payload, { qos: 1 }, () => {
+    client.publish(topic, payload, { qos }, () => {
       flying -= 1;
       room?.();
       room = undefined;
@@ -85,13 +86,13 @@ async function publishAll(
 const load: Load = JSON.parse(process.argv[2] ?? "");
 const client = await connectAsync({ host: "127.0.0.1", port: load.port, protocolVersion: 5, writeCache: false });
 if ("setNoDelay" in client.stream && typeof client.stream.setNoDelay === "function") client.stream.setNoDelay(true);
-await publishAll(client, load.devices, 0, (n) => ({
+await publishAll(client, { count: load.devices, perSecond: 0, qos: 1 }, (n) => ({
   topic: topics.state(deviceOf(n)),
   payload: JSON.stringify(birth),
 }));
 console.log("born");
 await once(process.stdin, "data");
-await publishAll(client, load.count, load.perSecond, (n) => message(load, n));
+await publishAll(client, load, (n) => message(load, n));
 console.log("done");
 await client.endAsync();
 process.stdin.destroy();

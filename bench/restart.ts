@@ -46,7 +46,7 @@ export const restart = bench({
 
 async function fill(folder: string, port: number, count: number): Promise<void> {
   using aggregator = await Aggregator.start(folder, port);
-  using crowd = await Crowd.born({ port, kind: "raise", devices: DEVICES, count, perSecond: 0 });
+  using crowd = await Crowd.born({ port, kind: "raise", devices: DEVICES, count, perSecond: 0, qos: 1 });
   await aggregator.until(DEVICES, ["state"]);
   crowd.begin();
   await aggregator.until(count, ["alarm"]);

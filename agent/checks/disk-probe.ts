@@ -1,5 +1,5 @@
 import type { Clock } from "../../platform/clock.ts";
-import type { ProbeWrite, WriteOutcome } from "../../platform/probe-file.ts";
+import type { WriteOutcome } from "../../platform/probe-file.ts";
 import { within } from "./within.ts";
 
 /** A volume whose writing is to be tried. */
@@ -36,7 +36,7 @@ interface Known {
 }
 
 /** One probe at a time over all volumes and rounds: a disk that hangs costs one pool thread, not one each round. */
-export function openProbes(probe: ProbeWrite, clock: Clock): WriteProbes {
+export function openProbes(probe: (folder: string) => Promise<WriteOutcome>, clock: Clock): WriteProbes {
   const known = new Map<string, Known>();
   let running: { point: string; since: number } | undefined;
   let work: Promise<void> | undefined;

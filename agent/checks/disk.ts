@@ -72,7 +72,7 @@ class DiskJudge implements Judge {
     this.#clock = clock;
     this.#stateDir = stateDir;
     this.#source = source;
-    this.#probes = openProbes((folder) => probe(machine.at(folder)), clock);
+    this.#probes = openProbes((folder) => probe(machine.at(folder), folder === stateDir), clock);
     this.#askRemote = openRemote(machine, clock);
   }
 

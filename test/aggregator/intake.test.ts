@@ -76,6 +76,18 @@ test("while the store cannot write, nothing is acknowledged, told or lost, and n
   expect(rig.face.health().ok).toBe(true);
 });
 
+test("a store that fails while nobody speaks is seen in the health, and logged once", async () => {
+  const { store, mood } = moody();
+  await using rig = await new AggregatorRig(store).start();
+  mood.fails = busy;
+  await rig.clock.wind(60_000);
+  expect(rig.face.health()).toEqual({ ok: false, because: ["the store cannot write: STORE_BUSY"] });
+  expect(rig.log.lines.filter(({ facts }) => facts.event === "rounds.failed")).toHaveLength(1);
+  delete mood.fails;
+  await rig.clock.wind(1_000);
+  expect(rig.face.health().ok).toBe(true);
+});
+
 test("one message the store chokes on is refused, and its neighbours are committed", async () => {
   const { store, mood } = moody();
   await using rig = await new AggregatorRig(store).start();

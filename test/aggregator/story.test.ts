@@ -108,6 +108,59 @@ test("a consequence told before its cause joins it, and one whose cause never co
   expect((await tickets(rig)).map(({ code }) => code)).toEqual(["disk.var", "process.web"]);
 });
 
+test("a consequence explained anew moves to its new cause, and holds up the old one no longer", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(
+    rig,
+    device.state(),
+    device.raise("temperature.a", { severity: "minor" }),
+    device.raise("temperature.b", { severity: "minor" }),
+    device.raise("cpu.all", { severity: "minor", explained_by: "temperature.a" }),
+    device.change("cpu.all", { severity: "minor", explained_by: "temperature.b" }),
+    device.clear("temperature.a"),
+  );
+  const standing = async () => (await tickets(rig)).map(({ code, state }) => [code, state]);
+  expect(await standing()).toEqual([
+    ["temperature.a", "已恢复"],
+    ["temperature.b", "新建"],
+  ]);
+  await say(rig, device.clear("temperature.b"));
+  await rig.later(91_000);
+  expect(await standing()).toEqual([
+    ["temperature.a", "已恢复"],
+    ["temperature.b", "已恢复"],
+    ["cpu.all", "新建"],
+  ]);
+});
+
+test("a consequence of a consequence does not hold up the first cause, and follows the nearer one", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(
+    rig,
+    device.state(),
+    device.raise("a.x"),
+    device.raise("c.x", { explained_by: "a.x" }),
+    device.raise("b.x", { explained_by: "c.x" }),
+    device.clear("a.x"),
+  );
+  const standing = async () => (await tickets(rig)).map(({ code, state }) => [code, state]);
+  expect(await standing()).toEqual([["a.x", "已恢复"]]);
+  await rig.later(91_000);
+  expect(await standing()).toEqual([
+    ["a.x", "已恢复"],
+    ["c.x", "新建"],
+  ]);
+  await say(rig, device.clear("c.x"));
+  await rig.later(91_000);
+  expect(await standing()).toEqual([
+    ["a.x", "已恢复"],
+    ["c.x", "已恢复"],
+    ["b.x", "新建"],
+  ]);
+});
+
 test("alarms that explain each other still get a ticket", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

@@ -16,7 +16,8 @@ function start(name: BoardName, config: object = {}, stateDir = "/var/lib/vigil"
   const clock = new HandClock();
   const probed: string[] = [];
   const probe = { answer: async (_folder: string): Promise<WriteOutcome> => ({ ended: "written" }) };
-  const kind = diskWith(async (folder) => {
+  const kind = diskWith(async (folder, ours) => {
+    if (ours !== (folder === board.machine.at(stateDir))) throw new Error(`${folder}: whose is it?`);
     const path = folder.slice(board.machine.at("").length) || "/";
     probed.push(path);
     return probe.answer(path);
