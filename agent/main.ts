@@ -34,17 +34,14 @@ const COMMANDS = ["run", "check", "config", "inventory"];
 async function run(file: string, stop: AbortSignal): Promise<number> {
   const text = await readConfigText(file);
   const config = parseConfig(text, AgentConfig, file);
-  const { openMqttLink } = await import("../platform/mqtt-link.ts");
   const { openJournal } = await import("./outbox/journal.ts");
   const clock = systemClock;
   const log = openLog(config.logLevel, "agent");
   const supervision = readSupervision(process.env, process.pid);
-  await using outbox = await openJournal({
-    folder: folderAt(config.stateDir),
-    clock,
-    log,
-    maxBytes: config.outbox.maxBytes,
-  });
+  const { stateDir, outbox: limits } = config;
+  const opening = openJournal({ folder: folderAt(stateDir), clock, log, maxBytes: limits.maxBytes });
+  const { openMqttLink } = await import("../platform/mqtt-link.ts"); // loaded while the flash takes the first write
+  await using outbox = await opening;
   await runAgent(
     {
       config,

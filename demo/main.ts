@@ -7,8 +7,9 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../platform/clock.ts";
+import { folderAt } from "../platform/files.ts";
 import { Failure } from "../protocol/failure.ts";
-import { slug } from "../protocol/topics.ts";
+import { ID_PATTERN, slug } from "../protocol/topics.ts";
 
 const HELP = `npm start -- [options]      守望演示：内置 MQTT 5 代理 + 汇聚端 + 以本机为设备的代理程序
 
@@ -57,6 +58,8 @@ function readOptions(args: string[]): Options | "help" {
   if (values.help) return "help";
   if (values.lang !== "zh" && values.lang !== "en")
     throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${values.lang}"`);
+  if (!ID_PATTERN.test(values.device))
+    throw new Failure("ARGUMENT_INVALID", `--device takes 1–40 of a–z 0–9 -, not "${values.device}"`);
   return {
     mqttPort: readPort("mqtt-port", values["mqtt-port"]),
     httpPort: readPort("http-port", values["http-port"]),
@@ -93,6 +96,16 @@ async function mustBeFree(port: number, flag: string): Promise<void> {
     throw new Failure(
       "PORT_TAKEN",
       `port ${port} on 127.0.0.1 is taken: stop what listens there, or choose another with ${flag} N`,
+    );
+}
+
+/** Two demonstrations in one folder would take each other's token, and `--fresh` the other's store. */
+async function mustBeOurs(state: string): Promise<void> {
+  const holder = await folderAt(state).claim();
+  if (holder !== undefined)
+    throw new Failure(
+      "STATE_TAKEN",
+      `${state} is used by the demonstration with pid ${holder}: stop it, or choose another folder with --state DIR`,
     );
 }
 
@@ -163,6 +176,7 @@ async function stopPart({ child }: Part): Promise<void> {
 async function run(options: Options, stop: AbortSignal): Promise<number> {
   await mustBeFree(options.mqttPort, "--mqtt-port");
   await mustBeFree(options.httpPort, "--http-port");
+  await mustBeOurs(options.state);
   const token = prepare(options);
   const { state, mqttPort, httpPort } = options;
   const here = (file: string): string => join(import.meta.dirname, "..", file);

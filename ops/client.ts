@@ -60,7 +60,8 @@ export function openApi(parts: { url: string; token?: string | undefined; signal
     for (let after: string | undefined; ; ) {
       const { items, next } = await read(page, path, { ...query, after, limit: 500 });
       rows.push(...items);
-      if (next === undefined || next === after) return rows;
+      if (next === undefined) return rows;
+      if (items.length === 0) throw unreachable(url, undefined); // its pages would never end
       after = next;
     }
   };
@@ -72,8 +73,9 @@ export function openApi(parts: { url: string; token?: string | undefined; signal
     ticket: (no) => read(ApiTicketDetail, `/api/v1/tickets/${encodeURIComponent(no)}`),
     async watch(lastId, signal) {
       const headers = { accept: "text/event-stream", ...(lastId === undefined ? {} : { "last-event-id": lastId }) };
-      const { body } = await ask("/api/v1/watch", {}, signal, headers);
-      if (body === null) throw unreachable(url, undefined);
+      const { body, headers: said } = await ask("/api/v1/watch", {}, signal, headers);
+      if (body === null || said.get("content-type")?.startsWith("text/event-stream") !== true)
+        throw unreachable(url, undefined);
       return body;
     },
   };

@@ -57,6 +57,7 @@ export const FAILURES = {
     retry: false,
     help: "Another program listens on this port: stop it, or choose another port (see --help).",
   },
+  STATE_TAKEN: { retry: false, help: "Another process of ours uses this folder: stop it, or choose another folder." },
   DEMO_PART_ENDED: { retry: false, help: "Read the log named: a program of the demonstration could not start." },
   API_UNAUTHORIZED: {
     retry: false,

@@ -11,6 +11,9 @@ export interface Program {
   notAtStart?: readonly string[];
   /** Parts of paths that must be in none of its files. */
   never?: readonly string[];
+
+  /** Packages that something in its place stands for: `./scripts/absent.cjs` for what the program never uses. */
+  instead?: Readonly<Record<string, string>>;
 }
 
 export interface Bundle {
@@ -44,6 +47,7 @@ export async function bundle(program: Program, root: string, outDir: string): Pr
     minifySyntax: true,
     minifyWhitespace: true, // names stay: a stack trace from the field must be readable
     legalComments: "none", // all licences are in LICENSES.txt
+    alias: { ...program.instead },
     metafile: true,
     logLevel: "warning",
   });

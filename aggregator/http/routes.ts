@@ -14,7 +14,9 @@ export interface RouteSpec {
   says: string;
   params: z.ZodObject;
   query: z.ZodObject;
-  answer: { type: "application/json"; schema: SchemaName } | { type: "text/event-stream" | "text/plain" | "openapi" };
+  answer:
+    | { type: "application/json"; schema: SchemaName }
+    | { type: "text/event-stream" | "application/openmetrics-text" | "openapi" };
   /** Needs no token: tells nothing of any device. */
   open: boolean;
 }
@@ -93,7 +95,7 @@ export const ROUTES = {
     says: "OpenMetrics",
     params: NoQuery,
     query: NoQuery,
-    answer: { type: "text/plain" },
+    answer: { type: "application/openmetrics-text" },
     open: false,
   },
 } as const satisfies Record<string, RouteSpec>;

@@ -75,7 +75,8 @@ export function openWatch(changes: Changes, clock: Clock, limits: WatchLimits = 
         start(sink) {
           own = sink;
           const missed = missedSince(lastId, epoch, last, kept);
-          sink.enqueue(frame("hello", `${epoch}-${last}`, { missed: missed === undefined }, "retry: 2000\n"));
+          const from = last - (missed?.length ?? 0); // cut off right after the greeting, it asks for the same again
+          sink.enqueue(frame("hello", `${epoch}-${from}`, { missed: missed === undefined }, "retry: 2000\n"));
           for (const entry of missed ?? []) sink.enqueue(frameOf(entry));
           sinks.add(sink);
         },

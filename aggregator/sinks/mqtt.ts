@@ -54,6 +54,8 @@ export class MqttSink {
   #logs: TicketEvent[] = [];
   /** Walk over all shown tickets: `undefined` = none to do. */
   #walk: { after?: string; all: boolean } | undefined;
+  /** Something retained was refused for now: its topic does not hold what it should. */
+  #owed = false;
   #pumping: Promise<void> | undefined;
   droppedLogs = 0;
 
@@ -96,11 +98,13 @@ export class MqttSink {
     this.#resyncs.set(device, because);
     this.#pump();
   }
-  /** To be called now and then: our state anew, and topics of tickets resolved long ago emptied. */
+  /** To be called now and then: our state anew, what the broker refused told again, topics of tickets resolved long ago emptied. */
   refresh(tidy: boolean): void {
     if (this.#link?.up !== true) return;
     this.#state = true;
-    if (tidy) this.#walk ??= { all: false };
+    if (this.#owed) this.#walk = { all: true };
+    else if (tidy) this.#walk ??= { all: false };
+    this.#owed = false;
     this.#pump();
   }
   /** Resolves when everything that can be said now is said. */
@@ -166,6 +170,7 @@ export class MqttSink {
       if (error.code === "LINK_DENIED") {
         this.#parts.log.error({ event: "sink.denied", topic: message.topic }, "the broker's ACL forbids this topic");
       }
+      if (error.code === "LINK_REFUSED" && message.retain) this.#owed = true;
       return false;
     }
   }

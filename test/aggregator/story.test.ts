@@ -469,6 +469,115 @@ test("a wall clock that jumps by a day makes nobody silent", async () => {
   expect((await rig.store.reading.device(device.id))?.presence).toBe("online");
 });
 
+test("a birth told again behind its own end is no sign of life", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  const birth = device.state();
+  await say(rig, birth, device.will());
+  await say(rig, birth);
+  expect(await rig.store.reading.device(device.id)).toMatchObject({ presence: "offline", online: false });
+  device.link += 1;
+  await say(rig, device.state());
+  expect(await rig.store.reading.device(device.id)).toMatchObject({ presence: "online", online: true });
+});
+
+test("a birth of a later connection that the broker kept ends an absence, until its time is up", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state(), device.will());
+  device.link += 1;
+  const { topic, body } = device.state();
+  void rig.hear(topic, body, true);
+  await rig.settle();
+  const offline = async () => (await rig.store.reading.alarms({ active: true }, all)).map(({ reason }) => reason);
+  expect([(await rig.store.reading.device(device.id))?.presence, await offline()]).toEqual(["online", []]);
+  await rig.clock.wind(122_000);
+  expect([(await rig.store.reading.device(device.id))?.presence, await offline()]).toEqual(["silent", ["silent"]]);
+});
+
+test("a hole that moved is another hole: no birth closes over one it left for the first time", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state());
+  const records = ["a.x", "b.x", "c.x", "d.x", "e.x", "f.x"].map((code) => device.raise(code));
+  await say(rig, ...records.slice(0, 2), device.state());
+  expect(lastAck(rig)).toEqual({ boot: BOOTS[0], seq: 2 });
+  await say(rig, ...records.slice(2, 4), device.state());
+  expect(lastAck(rig)).toEqual({ boot: BOOTS[0], seq: 4 });
+  await say(rig, device.state());
+  expect(lastAck(rig)).toEqual({ boot: BOOTS[0], seq: 6 });
+});
+
+test("a device that has left is not asked for what is missing", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state());
+  device.raise("a.x");
+  await say(rig, device.raise("b.x"), device.will());
+  await rig.clock.wind(10_000);
+  expect(rig.on(topics.command(device.id, "resync"))).toEqual([]);
+});
+
+test("a ticket the broker would not take for now is told again by itself", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  const topic = topics.ticket("GZ-20261122-0001");
+  rig.answer = (to) => (to === topic ? "LINK_REFUSED" : undefined);
+  await say(rig, device.state(), device.raise("a.x"));
+  expect(rig.on(topic)).toEqual([]);
+  rig.answer = () => undefined;
+  await rig.clock.wind(61_000);
+  expect(rig.on(topic)).toMatchObject([{ state: "新建" }]);
+  await rig.clock.wind(120_000);
+  expect(rig.on(topic)).toHaveLength(1);
+});
+
+test("a birth of a past boot that the broker kept says nothing", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  const old = device.state();
+  device.boot = BOOTS[1];
+  await say(rig, device.state(), device.will());
+  const acks = rig.on(topics.ack(device.id)).length;
+  void rig.hear(old.topic, old.body, true);
+  await rig.settle();
+  expect((await rig.store.reading.device(device.id))?.presence).toBe("offline");
+  expect(rig.on(topics.ack(device.id))).toHaveLength(acks);
+});
+
+test("what a device had to drop is counted once for each birth", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  const birth = device.state({ dropped: 3 });
+  await say(rig, birth, birth);
+  void rig.hear(birth.topic, birth.body, true);
+  const will = device.will();
+  await say(rig, { ...will, body: { ...will.body, dropped: 3 } });
+  expect((await rig.store.reading.device(device.id))?.dropped).toBe(3);
+  device.link += 1;
+  await say(rig, device.state({ dropped: 2 }));
+  expect((await rig.store.reading.device(device.id))?.dropped).toBe(5);
+});
+
+test("what the broker kept of a silent device does not end its silence, and a will told twice is one", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  device.boot = "01ZZ0000000000000000000000"; // of a clock ahead of ours
+  device.heartbeatS = 5;
+  const birth = device.state();
+  await say(rig, birth);
+  await rig.clock.wind(12_000);
+  void rig.hear(birth.topic, birth.body, true);
+  await rig.settle();
+  const active = async () => (await rig.store.reading.alarms({ active: true }, all)).map(({ reason }) => reason);
+  expect(await active()).toEqual(["silent"]);
+  const heard: string[] = [];
+  rig.face.changes.subscribe((change) => change.kind === "alarm" && heard.push(change.row.reason));
+  const will = device.will();
+  await say(rig, will, will);
+  expect([await active(), heard]).toEqual([["offline"], ["offline"]]);
+});
+
 test("what it tells fits the protocol: birth, snapshot, timeline, and a will that says offline", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

@@ -1,9 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { connectAsync, type IClientOptions } from "mqtt";
 import { expect, test } from "vitest";
+import { topics } from "../../protocol/topics.ts";
 import { bundle, licencesOf } from "../../scripts/bundle.ts";
 import { PROGRAMS } from "../../scripts/programs.ts";
+import { startEmbedded } from "../kit/broker.ts";
+import { testCa } from "../kit/certs.ts";
+import { startChild } from "../kit/child.ts";
+import { needs } from "../kit/peers.ts";
+import { until } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -92,6 +99,39 @@ test("the shipped agent runs away from node_modules, with what it loads only whe
   expect(JSON.parse(run("config", "--print-defaults").stdout)).toHaveProperty("brokers");
   expect(JSON.parse(run("inventory").stdout)).toHaveProperty("os");
 });
+
+test.skipIf(needs("openssl", "openssl"))(
+  "the shipped agent watches and says goodbye over TLS with the flags of its unit, without what its bundle leaves out",
+  async () => {
+    using away = tempFolder();
+    const [agent] = PROGRAMS;
+    if (agent?.name !== "agent") throw new Error("no agent among the programs");
+    await bundle(agent, ROOT, away.path);
+    const ca = testCa(away.path);
+    await using broker = await startEmbedded({ tls: { ...ca.server, ca: ca.ca } });
+    const { cert, key } = ca.client("ft-0042");
+    const config = join(away.path, "agent.json");
+    const tls = { caFile: ca.ca, certFile: cert, keyFile: key, servername: "localhost" };
+    const brokers = [{ host: "127.0.0.1", port: broker.port, tls }];
+    writeFileSync(config, JSON.stringify({ device: "ft-0042", brokers, stateDir: join(away.path, "state") }));
+    const heard = await connectAsync({
+      ...{ host: "127.0.0.1", port: broker.port, protocol: "mqtts", protocolVersion: 5, servername: "localhost" },
+      ...{ ca: readFileSync(ca.ca), cert: readFileSync(cert), key: readFileSync(key), clientId: "listener" },
+    } as IClientOptions);
+    const states: { online: boolean; reason: string }[] = [];
+    heard.on("message", (_topic, payload) => states.push(JSON.parse(payload.toString())));
+    await heard.subscribeAsync(topics.state("ft-0042"), { qos: 1 });
+    const unit = readFileSync(join(ROOT, "deploy/vigil-agent.service"), "utf8");
+    const flags = /^ExecStart=.*\/node (.*?) \S*agent\.js/m.exec(unit)?.[1]?.split(" ") ?? [];
+    const child = startChild(process.execPath, [...flags, join(away.path, "agent.js"), "run", "-c", config]);
+    await until("it is online", 20_000, () => states.some(({ online }) => online));
+    await child.stop();
+    await until("it said goodbye", 10_000, () => states.at(-1)?.reason === "shutdown");
+    await heard.endAsync();
+    expect(flags).toContain("--jitless");
+    expect(child.output()).not.toContain("not in this bundle");
+  },
+);
 
 for (const program of PROGRAMS.filter(({ name }) => name !== "agent")) {
   test(`the shipped ${program.name} says its help`, async () => {

@@ -2,7 +2,7 @@ import { type AggregatorFace, runAggregator } from "../../aggregator/app.ts";
 import { AggregatorConfig } from "../../aggregator/config.ts";
 import type { Store } from "../../aggregator/store.ts";
 import type { BrokerLink, LinkEvents, LinkOptions, Outgoing } from "../../platform/broker-link.ts";
-import { Failure } from "../../protocol/failure.ts";
+import { Failure, type FailureCode } from "../../protocol/failure.ts";
 import type { AlarmChange, DeviceState } from "../../protocol/from-device.ts";
 import { topics } from "../../protocol/topics.ts";
 import { HandClock } from "./hand-clock.ts";
@@ -21,6 +21,8 @@ export class AggregatorRig implements AsyncDisposable {
   readonly log: KeptLog = keptLog();
   /** What it published while the line was up. */
   readonly told: Told[] = [];
+  /** What the broker says to a message: a failure, or undefined for yes. */
+  answer: (topic: string) => FailureCode | undefined = () => undefined;
   readonly #running: Promise<void>;
   readonly #stop = new AbortController();
   #face: AggregatorFace | undefined;
@@ -115,6 +117,8 @@ export class AggregatorRig implements AsyncDisposable {
       },
       publish: async ({ topic, payload, retain = false }: Outgoing) => {
         if (!rig.#up) throw new Failure("LINK_DOWN", "no line");
+        const refused = rig.answer(topic);
+        if (refused !== undefined) throw new Failure(refused, "refused");
         rig.told.push({ topic, payload, retain });
       },
       close,

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
@@ -177,6 +180,24 @@ test("each way the aggregator can fail us has its exit code and its remedy", asy
   expect(nobody.err).toMatch(
     /^vigil: API_UNREACHABLE: http:\S+ does not answer as a Vigil aggregator: ECONNREFUSED\. .*check the URL.*\n$/,
   );
+});
+
+test("something else that answers at the address is told as such, not waited for", async () => {
+  const server = createServer((request, response) => {
+    const after = new URL(request.url ?? "", "http://here").searchParams.get("after");
+    if (request.url?.startsWith("/api/v1/watch"))
+      return response.setHeader("content-type", "text/html").end("<p>hello");
+    return response.end(JSON.stringify({ items: [], next: after === "a" ? "b" : "a" })); // pages in a circle
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const command of ["devices", "watch"]) {
+    const { code, err } = await words([command, "--url", url]);
+    expect(code, command).toBe(3);
+    expect(err, command).toContain("API_UNREACHABLE");
+  }
+  server.close();
+  server.closeAllConnections();
 });
 
 test("a token comes from the file named before the environment; a file others may read is remarked on", async () => {

@@ -136,7 +136,9 @@ function parentOf(pid: number): number | undefined {
 }
 const lives = (pid: number): boolean => parentOf(pid) !== undefined;
 
-test.concurrent("Ctrl-C stops every part of the demonstration", { timeout: 60_000 }, async () => {
+test.concurrent("Ctrl-C stops every part of the demonstration; meanwhile nobody else takes its folder", {
+  timeout: 60_000,
+}, async () => {
   using folder = tempFolder();
   const [mqtt, http] = [await freePort(), await freePort()];
   const args = [DEMO, "--mqtt-port", `${mqtt}`, "--http-port", `${http}`, "--state", folder.path];
@@ -148,9 +150,24 @@ test.concurrent("Ctrl-C stops every part of the demonstration", { timeout: 60_00
     const children = childrenOf(demo.pid ?? 0);
     return children.length === 4 && said.join("").includes("Ctrl-C") && children;
   });
+  const token = readFileSync(join(folder.path, "token"), "utf8");
+  const ports = ["--mqtt-port", `${await freePort()}`, "--http-port", `${await freePort()}`];
+  const second = await awaitProgram("demo/main.ts", [...ports, "--state", folder.path, "--fresh"]);
+  expect(second.code).toBe(1);
+  expect(second.err).toMatch(new RegExp(`pid ${demo.pid}.*--state`));
+  expect(readFileSync(join(folder.path, "token"), "utf8")).toBe(token);
   demo.kill("SIGINT");
   expect(await exit).toEqual([0, null]);
   expect(parts.filter(lives)).toEqual([]);
+});
+
+test.concurrent("a device name that is none is told before anything is started", async () => {
+  using folder = tempFolder();
+  const state = join(folder.path, "state");
+  const { code, err } = await awaitProgram("demo/main.ts", ["--device", "A B", "--state", state]);
+  expect(code).toBe(2);
+  expect(err).toMatch(/--device .*"A B"/);
+  expect(() => readdirSync(state)).toThrow();
 });
 
 test.concurrent("a port that is taken is told with its remedy, and nothing is started", async () => {

@@ -47,6 +47,18 @@ test("the document names every route, its parameters and its refusals, and each 
   expect(refs.filter((name) => !Object.hasOwn(components.schemas, name ?? ""))).toEqual([]);
 });
 
+test("the document names the type that each address answers with", async () => {
+  await using desk = await httpDesk({ reading: fullReading() });
+  const document = openApiDocument() as { paths: Record<string, { get: { responses: { 200: { content: object } } } }> };
+  for (const { path } of Object.values(ROUTES)) {
+    const at = path.replace("{id}", "ft-0042").replace("{no}", "GZ-20261122-0001");
+    const answer = await desk.get(at);
+    await answer.body?.cancel();
+    const type = answer.headers.get("content-type")?.split(";")[0];
+    expect(Object.keys(document.paths[path]?.get.responses[200].content ?? {}), path).toEqual([type]);
+  }
+});
+
 test("a device comes with inventory, latest figures and its active alarms only", async () => {
   await using desk = await httpDesk({ reading: fullReading() });
   const device = ApiDeviceDetail.parse(await (await desk.get("/api/v1/devices/ft-0042")).json());

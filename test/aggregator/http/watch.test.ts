@@ -76,6 +76,23 @@ test("a client that comes back with its last id gets what it missed, and is told
   }
 });
 
+test("a client cut off between the greeting and what it missed still gets it the next time", async () => {
+  const changes = openChanges();
+  using watch = openWatch(changes, new HandClock(), LIMITS);
+  const first = framesOf(watch.open());
+  const hello = await first.next();
+  await first.cancel();
+  changes.tell(device("a"));
+  const again = framesOf(watch.open(hello?.id));
+  const greeting = await again.next();
+  await again.cancel();
+  const third = framesOf(watch.open(greeting?.id));
+  expect(await third.next()).toMatchObject({ event: "hello", data: { missed: false } });
+  changes.tell(device("b"));
+  expect(await third.next()).toMatchObject({ data: { device: { id: "a" } } });
+  await third.cancel();
+});
+
 test("a place is given back when its client leaves; beyond the last one a client is refused", async () => {
   await using desk = await httpDesk({ limits: { watch: LIMITS } });
   const leave = new AbortController();
