@@ -124,8 +124,8 @@ export class Alarms {
       : await this.#desk.enter(tx, "begins", row, news);
     const begun = { ...row, ...(ticket && { ticket }), countedSince: row.since };
     await tx.saveAlarm(begun);
-    for (const child of await tx.activeAlarms(row.device)) {
-      if (explainer(child) !== row.code || child.ticket !== undefined) continue;
+    for (const child of await tx.consequences(row.device, row.code)) {
+      if (child.ticket !== undefined) continue;
       const { opensAt: _, ...waiting } = child;
       await this.#begin(tx, waiting, begun, news);
     }
@@ -166,8 +166,8 @@ export class Alarms {
 
   /** What `cause` explains is free: of no ticket, or a guest of `ticket`. */
   async #releaseAll(tx: Tx, cause: AlarmRow, ticket: string | undefined, graceMs: number, news: News): Promise<void> {
-    for (const child of await tx.activeAlarms(cause.device)) {
-      if (explainer(child) === cause.code) await this.#release(tx, child, ticket, graceMs, news);
+    for (const child of await tx.consequences(cause.device, cause.code)) {
+      await this.#release(tx, child, ticket, graceMs, news);
     }
   }
 

@@ -27,8 +27,6 @@ export interface DeviceMemory {
 /** Claims read at once when an acked place moves over them. */
 const PAGE = 500;
 
-export type Message = Heard & (HeardRecord | { kind: "state" | "info" | "tele" });
-
 /** What a device says of itself: repeats, order and holes of its records, births and wills, signs of life (rules R1, R2). */
 export class Devices {
   readonly #alarms: Alarms;

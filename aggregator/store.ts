@@ -154,8 +154,10 @@ export interface Tx {
   saveAlarm(row: AlarmRow): Promise<void>;
   /** Active alarms of a device, by code. */
   activeAlarms(device: string): Promise<readonly AlarmRow[]>;
-  /** Active alarms that belong to a ticket. */
-  activeAlarmsOf(ticket: string): Promise<readonly AlarmRow[]>;
+  /** How many active alarms belong to a ticket, one left out. */
+  activeOf(ticket: string, but: Pick<AlarmRow, "device" | "code">): Promise<number>;
+  /** Active alarms of a device that another one, of this code, explains; by code. */
+  consequences(device: string, code: string): Promise<readonly AlarmRow[]>;
   alarmCount(device: string): Promise<number>;
   /** Deletes the longest-cleared alarms of a device, at most `count`, none that is active. Says how many went. */
   forgetCleared(device: string, count: number): Promise<number>;

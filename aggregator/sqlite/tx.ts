@@ -85,8 +85,13 @@ export class SqliteTx implements Tx {
   async activeAlarms(device: string): Promise<readonly AlarmRow[]> {
     return this.#alarms(`${ALARM} WHERE device = ? AND active = 1 ORDER BY code`, device);
   }
-  async activeAlarmsOf(ticket: string): Promise<readonly AlarmRow[]> {
-    return this.#alarms(`${ALARM} WHERE ticket = ? AND active = 1 ORDER BY device, code`, ticket);
+  async activeOf(ticket: string, { device, code }: Pick<AlarmRow, "device" | "code">): Promise<number> {
+    const where = "WHERE ticket = ? AND active = 1 AND (device, code) <> (?, ?)";
+    return Number(this.#sql.get(`SELECT count(*) AS n FROM alarm ${where}`, ticket, device, code)?.["n"]);
+  }
+  async consequences(device: string, code: string): Promise<readonly AlarmRow[]> {
+    const where = "WHERE device = ? AND active = 1 AND explained_by = ? AND code <> explained_by ORDER BY code";
+    return this.#alarms(`${ALARM} ${where}`, device, code);
   }
   async alarmCount(device: string): Promise<number> {
     return Number(this.#sql.get("SELECT count(*) AS n FROM alarm WHERE device = ?", device)?.["n"]);

@@ -38,13 +38,12 @@ export class TicketDesk {
         : await tx.ticket(alarm.ticket);
     const last = ticket && (await tx.lastEvent(ticket.no));
     const flapped = ticket && alarm.flapping ? await tx.lastEvent(ticket.no, "flapping") : undefined;
-    const active = ticket === undefined ? [] : await tx.activeAlarmsOf(ticket.no);
     const decision = decide({
       happening,
       alarm,
       site: fresh ? (await tx.device(alarm.device))?.site : undefined,
       ticket,
-      others: active.filter(({ device, code }) => device !== alarm.device || code !== alarm.code).length,
+      others: ticket === undefined ? 0 : await tx.activeOf(ticket.no, alarm),
       entries: last?.id ?? 0,
       flappedAt: flapped?.at,
       now: news.now,

@@ -108,7 +108,8 @@ test("what runs every half second uses an index", () => {
     await tx.dueAlarms(1, 2, 3);
     await tx.observedTickets(1, 2);
     await tx.lastTicketFor("x");
-    await tx.activeAlarmsOf("x");
+    await tx.activeOf("x", { device: "x", code: "y" });
+    await tx.consequences("x", "y");
     await tx.activeAlarms("x");
     await tx.claimedAfter("x", 1, "", 2);
     await tx.forgetOldClaims(1, 2);
