@@ -12,7 +12,10 @@ export interface Entry<V> {
   id: string;
   every: Every;
   deadlineMs: number;
-  /** Answers at once or later; throws when it cannot tell. Must give up when `signal` aborts. */
+  /**
+   * Answers at once or later; throws when it cannot tell. Must give up when `signal` aborts. The very object it answered
+   * before means that nothing has changed: it is then told again only while the entry is stirred.
+   */
   judge(signal: AbortSignal): V | Promise<V>;
   /** Looked at in every fast round when the entry is in the slow tier: true when it is to be asked now, too. */
   stirred?(): boolean;
@@ -79,7 +82,8 @@ export async function walkRounds<V, E extends Entry<V>>(
   }
 }
 
-type Tell<V, E extends Entry<V>> = (results: Result<V, E>[]) => Promise<void>;
+/** Undefined where there is nothing to tell and nobody is being told: a tier that waits for it stands still with the others. */
+type Tell<V, E extends Entry<V>> = (results: Result<V, E>[]) => Promise<void> | undefined;
 
 /** One `tell` at a time over all tiers. A failing one ends the walk. */
 function inOrder<V, E extends Entry<V>>(
@@ -87,11 +91,14 @@ function inOrder<V, E extends Entry<V>>(
   stop: AbortController,
 ): { tell: Tell<V, E>; done(): Promise<void> } {
   let last = Promise.resolve();
+  let telling = 0;
   return {
     tell(results) {
+      if (results.length === 0) return telling > 0 ? last : undefined;
+      telling += 1;
       last = last.then(async () => {
-        if (stop.signal.aborted || results.length === 0) return;
-        await tell(results);
+        if (!stop.signal.aborted) await tell(results);
+        telling -= 1;
       });
       last.catch(() => stop.abort());
       return last;
@@ -116,7 +123,8 @@ async function walkTier<V, E extends Entry<V>>(
     const planned = Math.max(drawn, clock.now());
     if (!(await slept(clock, planned - clock.now(), signal))) return;
     onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
-    await askAll(clock, [...posts, ...sleepers.filter(({ entry }) => isStirred(entry))], tell);
+    const telling = askAll(clock, posts, tell, sleepers);
+    if (telling !== undefined) await telling;
     slot = Math.max(slot, Math.floor((clock.now() - phase) / periodMs)) + 1;
   }
 }
@@ -138,7 +146,7 @@ async function walkCron<V, E extends Entry<V>>(walk: Walk, one: Post<V, E>, tell
   const { every } = one.entry;
   if (typeof every === "string") return;
   if (walk.cron === undefined) throw new Failure("CONFIG_INVALID", `no cron for ${one.entry.id}`);
-  await walk.cron(every.cron, () => void askAll(walk.clock, [one], tell).catch(() => {}), walk.signal);
+  await walk.cron(every.cron, () => void askAll(walk.clock, [one], tell)?.catch(() => {}), walk.signal);
   await new Promise<void>((done) => {
     if (walk.signal.aborted) done();
     else walk.signal.addEventListener("abort", () => done(), { once: true });
@@ -155,21 +163,27 @@ async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boo
   return !signal.aborted;
 }
 
-/** Asks all that are free, and tells what they answer: together, but for those that take long. */
-async function askAll<V, E extends Entry<V>>(
+/**
+ * Asks all that are free, and tells what they answer: together, but for those that take long. Undefined when there is
+ * nothing to tell: so most fast rounds of a device's life end here, without a promise.
+ */
+function askAll<V, E extends Entry<V>>(
   clock: Clock,
   posts: readonly Post<V, E>[],
   tell: Tell<V, E>,
-): Promise<void> {
+  sleepers: readonly Post<V, E>[] = [],
+): Promise<void> | undefined {
   const ready: Result<V, E>[] = [];
   const later: Promise<Result<V, E>>[] = [];
-  for (const one of posts) {
+  const ask = (one: Post<V, E>): void => {
     const answer = one.ask();
     if (answer instanceof Promise) later.push(answer);
     else if (answer !== undefined) ready.push(answer);
-  }
-  if (later.length > 0) await gather(clock, ready, later, tell);
-  await tell(ready);
+  };
+  for (const one of posts) ask(one);
+  for (const one of sleepers) if (isStirred(one.entry)) ask(one);
+  if (later.length > 0) return gather(clock, ready, later, tell).then(() => tell(ready));
+  return tell(ready);
 }
 
 /** Waits a little for the `later` ones; each that takes longer is told when it comes. */
@@ -183,7 +197,7 @@ async function gather<V, E extends Entry<V>>(
   const arrivals = later.map(async (answer) => {
     const result = await answer;
     if (open) ready.push(result);
-    else await tell([result]).catch(() => {}); // its failure ends the walk by itself
+    else await tell([result])?.catch(() => {}); // its failure ends the walk by itself
   });
   const enough = new AbortController();
   await Promise.race([Promise.all(arrivals), clock.sleep(GATHER_MS, enough.signal).catch(() => {})]);
@@ -208,6 +222,8 @@ class Post<V, E extends Entry<V>> {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   #open: Question | undefined;
+  /** The last answer given at once. The very same object again is no news. */
+  #told: V | undefined;
   /** Used again while the check answers at once: it is asked up to once a second for years. */
   #judging = new AbortController();
 
@@ -222,14 +238,17 @@ class Post<V, E extends Entry<V>> {
     });
   }
 
-  /** Undefined while an earlier question is within its deadline, or after the end. */
+  /** Undefined while an earlier question is within its deadline, after the end, and where nothing at all has changed. */
   ask(): Result<V, E> | Promise<Result<V, E>> | undefined {
     const open = this.#open;
     if (this.#signal.aborted || open?.cut === false) return undefined;
     if (open !== undefined) return this.#failed(`still running after ${seconds(this.#clock.now() - open.since)} s`);
     try {
       const answer = this.entry.judge(this.#judging.signal);
-      return answer instanceof Promise ? this.#later(answer) : { entry: this.entry, verdicts: answer };
+      if (answer instanceof Promise) return this.#later(answer);
+      const known = typeof answer === "object" && answer === this.#told;
+      this.#told = answer;
+      return known && !isStirred(this.entry) ? undefined : { entry: this.entry, verdicts: answer };
     } catch (cause) {
       return this.#failed(reasonOf(cause), cause);
     }
@@ -267,6 +286,7 @@ class Post<V, E extends Entry<V>> {
   }
 
   #failed(because: string, cause?: unknown): Result<V, E> {
+    this.#told = undefined;
     return { entry: this.entry, failed: { because, cause } };
   }
 }

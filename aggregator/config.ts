@@ -60,8 +60,8 @@ export const AggregatorConfig = z.strictObject({
       queueMessages: z.int().min(100).max(100_000).default(4_000),
       queueBytes: z.int().min(262_144).max(268_435_456).default(8_388_608),
       batchMessages: z.int().min(1).max(5_000).default(500),
-      /** How long the first message of a transaction waits for company. */
-      batchMs: ms(0, 200).default(40),
+      /** How long figures wait for company in one transaction; anything else waits 20 ms at most. */
+      batchMs: ms(0, 1_000).default(200),
     })
     .prefault({}),
   limits: z

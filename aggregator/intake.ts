@@ -36,6 +36,9 @@ export interface IntakeParts {
 /** Pauses between tries while the store cannot write, milliseconds. */
 const RETRY = { firstMs: 100, mostMs: 5_000 };
 
+/** Alarms and births wait so long for company. */
+const URGENT_MS = 20;
+
 /**
  * From messages to committed rows: a bounded queue, batches of one transaction each, and the news after it.
  * Nothing is acknowledged to a device before it is committed; what the store cannot take now waits and is tried again.
@@ -47,6 +50,10 @@ export class Intake {
   #waiting: (() => void)[] = [];
   #wake: (() => void) | undefined;
   #full: AbortController | undefined;
+  /** Set while only figures wait: they may wait longer. */
+  #patient: AbortController | undefined;
+  /** Something else than figures waits. */
+  #urgent = false;
   #stuck: Failure | undefined;
   #held = false;
   #closing = false;
@@ -81,6 +88,10 @@ export class Intake {
       const heard = decode(incoming, clock.wall(), clock.now());
       this.#queue.push(heard);
       this.#bytes += heard.size;
+      if (heard.kind !== "tele") {
+        this.#urgent = true;
+        this.#patient?.abort();
+      }
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       refusals.tell(incoming.topic, incoming.payload, error);
@@ -95,7 +106,7 @@ export class Intake {
 
   /** Commits what comes until `signal` aborts and the queue is empty (or the store cannot write any more). */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, limits } = this.#parts;
+    const { limits } = this.#parts;
     const close = () => {
       this.#closing = true;
       this.#full?.abort();
@@ -106,14 +117,22 @@ export class Intake {
     while (this.#queue.length > 0 || !this.#closing) {
       if (this.#queue.length === 0) await this.#something();
       else {
-        if (this.#queue.length < limits.batchMessages && !this.#closing) {
-          this.#full = new AbortController();
-          await clock.sleep(limits.batchMs, this.#full.signal).catch(() => {}); // cut short when the batch is full
-          this.#full = undefined;
-        }
+        if (!this.#urgent) await this.#wait(limits.batchMs, "urgent");
+        if (this.#urgent) await this.#wait(Math.min(URGENT_MS, limits.batchMs));
         if (!(await this.#batch(signal))) return;
       }
     }
+  }
+
+  /** Waits for company, until the batch is full or, where it should, something comes that is more than figures. */
+  async #wait(ms: number, until?: "urgent"): Promise<void> {
+    if (this.#queue.length >= this.#parts.limits.batchMessages || this.#closing) return;
+    const cut = new AbortController();
+    this.#full = cut;
+    if (until === "urgent") this.#patient = cut;
+    await this.#parts.clock.sleep(ms, cut.signal).catch(() => {}); // cut short
+    this.#full = undefined;
+    this.#patient = undefined;
   }
 
   async #something(): Promise<void> {
@@ -128,6 +147,7 @@ export class Intake {
     const batch = this.#queue.slice(0, this.#parts.limits.batchMessages);
     if (!(await this.#committed(batch, signal))) return false;
     this.#queue = this.#queue.slice(batch.length);
+    this.#urgent = this.#queue.some(({ kind }) => kind !== "tele");
     for (const { kind, size } of batch) {
       this.taken[kind] += 1;
       this.#bytes -= size;

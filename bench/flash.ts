@@ -56,16 +56,10 @@ export const flash = bench({
           unit: "MB/day",
           atMost: 1,
         },
-        {
-          figure: "… without the file system's own (write_bytes of /proc, as for the peers)",
-          measured: megabytes((byProcess / transitions) * TRANSITIONS_PER_DAY),
-          unit: "MB/day",
-          atMost: 1,
-        },
         { figure: "flash written with the broker away", measured: megabytes(awayDayBytes), unit: "MB/day", atMost: 10 },
       ],
       arithmetic: [
-        "bytes are what reached the block device under an ext4 of its own, its journal included",
+        "bytes are what reached the block device under an ext4 of its own, its journal included; write_bytes of /proc/PID/io is told beside them and counts a whole folio (64 kB here) for each byte touched",
         "online = at rest + transitions × bytes per transition + 4 write probes × bytes per probe",
         "away = a whole day through the real journal on that disk, the clock moved by hand: the figures the agent had published, every 5 min, and the transitions; after each a sync, as minutes lie between them; + 4 write probes",
       ],

@@ -45,6 +45,7 @@ export const soak = bench({
           unit: "times",
           atMost: 0,
         },
+        { figure: "… PSS", measured: limitedAfter.pssMb, unit: "MB", atMost: 60 },
         { figure: "… major page faults a round, second half", measured: faultsPerRound, unit: "faults", atMost: 1 },
       ],
       before,

@@ -14,11 +14,10 @@ const LONGEST_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  async sleep(ms, signal) {
-    let left = Math.max(0, ms);
-    for (; left > LONGEST_MS; left -= LONGEST_MS) await nap(LONGEST_MS, signal);
-    await nap(left, signal);
-  },
+  sleep: (ms, signal) =>
+    ms <= LONGEST_MS
+      ? nap(Math.max(0, ms), signal)
+      : nap(LONGEST_MS, signal).then(() => systemClock.sleep(ms - LONGEST_MS, signal)),
 };
 
 const nap = (ms: number, signal: AbortSignal | undefined): Promise<void> =>

@@ -62,12 +62,17 @@ function orAbsent<T>(path: string, absent: T, work: () => T): T {
 const MOST_BYTES = 1 << 20;
 let shared = Buffer.allocUnsafeSlow(16_384); // one buffer for all reads: a fresh one each time grew the heap by 50 MB (docs/performance.md)
 
-function readAll(fd: number): string {
+/**
+ * Reads to the end. `whole`: the kernel writes this file as one piece, so that a read which does not fill the buffer was
+ * the last; asking /proc once more would make it write everything anew only to say that there is no more.
+ */
+function readAll(fd: number, whole: boolean): string {
   let length = 0;
   for (;;) {
-    const got = readSync(fd, shared, length, shared.length - length, length);
+    const wanted = shared.length - length;
+    const got = readSync(fd, shared, length, wanted, length);
     length += got;
-    if (got === 0 || length >= MOST_BYTES) return shared.toString("utf8", 0, length);
+    if (got === 0 || (whole && got < wanted) || length >= MOST_BYTES) return shared.toString("utf8", 0, length);
     if (length === shared.length) {
       const larger = Buffer.allocUnsafeSlow(Math.min(shared.length * 4, MOST_BYTES));
       shared.copy(larger);
@@ -75,6 +80,11 @@ function readAll(fd: number): string {
     }
   }
 }
+
+/** What the kernel writes record by record, and may end a read between two of them (seq_file with an iterator). */
+const IN_RECORDS = /^\/(etc|var)\/|\/(mountinfo|mounts|vmstat|interrupts|cpuinfo|dev|status|cgroup\.procs)$/;
+
+const isWhole = (path: string): boolean => /^\/(proc|sys)\//.test(path) && !IN_RECORDS.test(path);
 
 const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: StatsFs): Space => ({
   totalBytes: blocks * bsize,
@@ -93,7 +103,7 @@ export function machineAt(root = "/"): Machine {
       orAbsent(path, undefined, () => {
         const fd = openSync(at(path), "r");
         try {
-          return readAll(fd);
+          return readAll(fd, isWhole(path));
         } finally {
           closeSync(fd);
         }
@@ -138,6 +148,7 @@ export function machineAt(root = "/"): Machine {
 
 function keptOpen(path: string, place: string): Source {
   let fd: number | undefined;
+  const whole = isWhole(path);
   const close = (): void => {
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
@@ -147,7 +158,7 @@ function keptOpen(path: string, place: string): Source {
       try {
         return orAbsent(path, undefined, () => {
           fd ??= openSync(place, "r");
-          return readAll(fd);
+          return readAll(fd, whole);
         });
       } catch (failure) {
         close(); // a stale descriptor must not outlive its fault

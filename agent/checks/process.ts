@@ -41,6 +41,7 @@ class ProcessJudge implements Judge {
   readonly #ports: CheckPorts;
   readonly #finders: Finders;
   readonly #posts: readonly Post[];
+  #last: readonly Verdict[] = [];
 
   constructor(config: ProcessConfig, ports: CheckPorts) {
     this.#config = config;
@@ -67,7 +68,9 @@ class ProcessJudge implements Judge {
       });
     const sought = this.#posts.filter(({ watched }) => watched.mustFind(nowMs));
     if (sought.length > 0) this.#find(sought, nowMs);
-    return this.#posts.map((post) => this.#verdict(post, nowMs));
+    const verdicts = this.#posts.map((post) => this.#verdict(post, nowMs));
+    if (!verdicts.every((verdict, i) => verdict === this.#last[i])) this.#last = verdicts;
+    return this.#last; // the same object as before: nothing to tell
   }
 
   close(): void {

@@ -136,3 +136,22 @@ test("alarm codes of one device are bounded: long-cleared ones make room, active
   expect(await codes()).toContain("a.new");
   expect(await codes()).not.toContain("a.c0");
 });
+
+test("figures wait for company, whatever else comes does not", async () => {
+  const { store } = moody();
+  await using rig = await new AggregatorRig(store).start();
+  const device = new FakeDevice();
+  const hear = ({ topic, body }: { topic: string; body: object }) => void rig.hear(topic, body);
+  const figures = async () => Object.keys(await store.reading.telemetry(device.id));
+  hear(device.tele("a.x"));
+  await rig.clock.wind(190);
+  expect(await figures()).toEqual([]);
+  await rig.clock.wind(20);
+  expect(await figures()).toEqual(["a.x"]);
+  hear(device.tele("b.x"));
+  await rig.clock.wind(50);
+  hear(device.raise("disk.var"));
+  await rig.clock.wind(30);
+  expect(await figures()).toEqual(["a.x", "b.x"]);
+  expect(await store.reading.alarms({}, { limit: 10 })).toHaveLength(1);
+});

@@ -49,8 +49,17 @@ test("what a fault that begins does depends on its last ticket", () => {
     no: "new",
     entries: [{ data: { recurrence_of: "GZ-20261122-0001" } }],
   });
-  expect(kinds(at({ ticket: ticket({ state: "误报" }) }))).toEqual(["opened"]);
+  for (const state of ["误报", "合并", "已关闭"] as const) {
+    expect(kinds(at({ ticket: ticket({ state, restored_at: NOW - 1, ts: NOW - 1 }) })), state).toEqual(["opened"]);
+  }
   expect(kinds(at({ ticket: ticket() }))).toEqual(["alarm"]);
+});
+
+test("a fault that had passed when it was heard restores its ticket, unless another alarm holds it", () => {
+  expect(kinds(at({ happening: "passes" }))).toEqual(["opened", "restored"]);
+  const restored = ticket({ state: "已恢复", restored_at: NOW - 1 });
+  expect(kinds(at({ happening: "passes", ticket: restored }))).toEqual(["reopened", "restored"]);
+  expect(kinds(at({ happening: "passes", ticket: ticket(), others: 1 }))).toEqual(["alarm"]);
 });
 
 test("a level rises with the severity and never falls", () => {

@@ -39,6 +39,24 @@ test("a fault becomes a ticket, its end restores it, half an hour of peace resol
   expect(await kinds(rig, "GZ-20261122-0001")).toEqual(["opened", "restored", "resolved"]);
 });
 
+test("ticket numbers begin anew at midnight where the contract is, and go on beyond four digits", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  rig.clock.setWall(Date.UTC(2026, 10, 22, 15, 59, 58));
+  await say(rig, device.state(), device.raise("a.x"));
+  rig.clock.setWall(Date.UTC(2026, 10, 22, 16, 0, 0));
+  await say(rig, device.raise("b.x"));
+  await rig.store.transaction(async (tx) => {
+    for (let i = 0; i < 9_998; i += 1) await tx.nextTicketNumber("20261123");
+  });
+  await say(rig, device.raise("c.x"));
+  const nos = ["GZ-20261122-0001", "GZ-20261123-0001", "GZ-20261123-10000"];
+  expect((await tickets(rig)).map(({ no }) => no)).toEqual(nos);
+  expect((await rig.store.reading.tickets({}, { after: nos[1] ?? "", limit: 9 })).map(({ no }) => no)).toEqual([
+    nos[2],
+  ]);
+});
+
 test("a fault of level 1 is never resolved by a machine", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();
@@ -161,6 +179,22 @@ test("a consequence of a consequence does not hold up the first cause, and follo
   ]);
 });
 
+test("an alarm that loses its explanation before its cause was heard gets its ticket at once", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state(), device.raise("process.db", { explained_by: "disk.var" }), device.change("process.db"));
+  expect((await tickets(rig)).map(({ code }) => code)).toEqual(["process.db"]);
+});
+
+test("a raise that comes after its clear is no fault where a hold-on would have let it pass", async () => {
+  await using rig = await rigged({ tickets: { holdOnMs: { disk: 120_000 } } });
+  const device = new FakeDevice();
+  await say(rig, device.state());
+  const [raised, cleared] = [device.raise("disk.var"), device.clear("disk.var")];
+  await say(rig, cleared, raised);
+  expect(await tickets(rig)).toEqual([]);
+});
+
 test("alarms that explain each other still get a ticket", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();
@@ -172,6 +206,24 @@ test("alarms that explain each other still get a ticket", async () => {
   );
   await rig.later(91_000);
   expect(await tickets(rig)).toHaveLength(1);
+});
+
+test("the end of a guest that came to explain its host leaves the host its ticket", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(
+    rig,
+    device.state(),
+    device.raise("a.x"),
+    device.raise("b.x", { explained_by: "a.x" }),
+    device.change("a.x", { explained_by: "b.x" }),
+    device.clear("b.x"),
+  );
+  await rig.later(91_000);
+  expect((await tickets(rig)).map(({ code, state }) => [code, state])).toEqual([["a.x", "新建"]]);
+  expect(await kinds(rig, "GZ-20261122-0001")).toEqual(["opened", "child", "alarm", "alarm"]);
+  await say(rig, device.clear("a.x"));
+  expect((await tickets(rig)).map(({ state }) => state)).toEqual(["已恢复"]);
 });
 
 test("a hold-on keeps a short alarm from a ticket and not a long one, over a restart too", async () => {
@@ -267,6 +319,18 @@ test("nothing is acknowledged over a hole; the hole is asked for, and closed whe
   expect(lastAck(rig)).toEqual({ boot: BOOTS[0], seq: 3 });
   await rig.clock.wind(120_000);
   expect(rig.on(topics.command(device.id, "resync"))).toHaveLength(2);
+});
+
+test("a device that goes on talking over a hole is asked no later", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state());
+  device.raise("lost.x");
+  for (let i = 0; i < 4; i += 1) {
+    await say(rig, device.raise(`a.x${i}`));
+    await rig.clock.wind(1_900);
+  }
+  expect(rig.on(topics.command(device.id, "resync"))).toHaveLength(1);
 });
 
 test("a first contact is acknowledged only when a live birth closes the snapshot", async () => {
@@ -633,6 +697,24 @@ test("a resolved ticket stays on its topic for a day, then the topic is emptied"
   const before = rig.told.length;
   await rig.up();
   expect(rig.told.slice(before).filter((one) => one.topic === topic)).toEqual([]);
+});
+
+test("a topic emptied where nobody listens is emptied all the same", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state(), device.raise("a.x"), device.clear("a.x"));
+  await rig.later(HOUR);
+  let tries = 0;
+  rig.answer = (to) => {
+    if (to === topics.ticket("GZ-20261122-0001")) tries += 1;
+    return "LINK_UNHEARD";
+  };
+  await rig.later(25 * HOUR);
+  await rig.clock.wind(22 * MINUTE);
+  expect(tries).toBe(1);
+  expect(await rig.store.shownTickets({ limit: 9 })).not.toContainEqual(
+    expect.objectContaining({ no: "GZ-20261122-0001" }),
+  );
 });
 
 test("the desk is told of every change, after its commit", async () => {

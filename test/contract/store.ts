@@ -217,6 +217,29 @@ export function storeContract(kind: StoreKind): void {
       expect((await store.reading.alarms({}, { limit: 9 })).map(({ code }) => code)).toEqual(["burning", "old"]);
     });
 
+    test("active alarms are found by their ticket and by what explains them", async () => {
+      await using store = kind.open();
+      await welcome(store, "ft-1", "ft-2");
+      await store.transaction(async (tx) => {
+        const ticket = "GZ-20261122-0001";
+        await openTicket(tx, ticket, "ft-1", "disk.var");
+        const save = (device: string, code: string, more: Partial<AlarmRow> = {}) =>
+          tx.saveAlarm(alarmRow(device, code, { ticket, ...more }));
+        await save("ft-1", "disk.var");
+        await save("ft-2", "disk.var");
+        await save("ft-1", "b", { explainedBy: "disk.var" });
+        await save("ft-1", "a", { explainedBy: "disk.var" });
+        await save("ft-1", "over", { explainedBy: "disk.var", active: false });
+        await save("ft-1", "own", { explainedBy: "own" });
+        await save("ft-2", "c", { explainedBy: "disk.var" });
+        expect(await tx.activeOf(ticket, { device: "ft-1", code: "disk.var" })).toBe(5);
+        expect(await tx.activeOf(ticket, { device: "ft-1", code: "over" })).toBe(6);
+        expect(await tx.activeOf("GZ-20261122-0002", { device: "ft-1", code: "a" })).toBe(0);
+        expect((await tx.consequences("ft-1", "disk.var")).map(({ code }) => code)).toEqual(["a", "b"]);
+        expect(await tx.consequences("ft-1", "own")).toEqual([]);
+      });
+    });
+
     test("a device gets so many telemetry codes and no more; the known ones go on", async () => {
       await using store = kind.open();
       await welcome(store, "ft-1");

@@ -84,7 +84,7 @@ export class AggregatorRig implements AsyncDisposable {
   }
   /** Time for a batch to be committed and told. */
   settle(): Promise<void> {
-    return this.clock.wind(100);
+    return this.clock.wind(250);
   }
   /** So much later by the wall clock, without living through every tick: nobody falls silent by it. */
   later(ms: number): Promise<void> {
