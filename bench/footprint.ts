@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../platform/clock.ts";
 import { programPath } from "../test/kit/peers.ts";
@@ -122,6 +122,14 @@ function startPeers(folder: string, broker: TlsBroker, services: Services, scrap
   ];
 }
 
+/** What Node costs before a line of ours runs: a timer of one second, with the flags of the unit. */
+function startBareNode(folder: string): Candidate {
+  const node = join(folder, "bare-node");
+  copyFileSync(process.execPath, node);
+  const flags = ["--jitless", "--optimize-for-size", "--max-semi-space-size=1", "--v8-pool-size=0"];
+  return new Candidate(folder, "node-1s-timer", [node, ...flags, "-e", "setInterval(() => {}, 1000)"]);
+}
+
 /** What Prometheus would do to node_exporter, until `signal` aborts. */
 async function scrape(port: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
@@ -146,6 +154,7 @@ export const footprint = bench({
     const candidates = [
       startAgent(folder.path, "agent-10s", 10_000, broker, services),
       startAgent(folder.path, "agent-fast", 1_000, broker, services),
+      startBareNode(folder.path),
       ...startPeers(folder.path, broker, services, scrapePort),
     ];
     for (const one of candidates) running.use(one);

@@ -81,10 +81,11 @@ function readAll(fd: number, whole: boolean): string {
   }
 }
 
-/** What the kernel writes record by record, and may end a read between two of them (seq_file with an iterator). */
-const IN_RECORDS = /^\/(etc|var)\/|\/(mountinfo|mounts|vmstat|interrupts|cpuinfo|dev|status|cgroup\.procs)$/;
+/** What the kernel writes as one piece. Everything else may end a read between two records (seq_file with an iterator). */
+const WHOLE =
+  /^\/proc\/(\d+|self)\/(stat|status)$|^\/proc\/(stat|meminfo|loadavg|uptime)$|^\/proc\/pressure\/|^\/sys\//;
 
-const isWhole = (path: string): boolean => /^\/(proc|sys)\//.test(path) && !IN_RECORDS.test(path);
+const isWhole = (path: string): boolean => WHOLE.test(path);
 
 const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: StatsFs): Space => ({
   totalBytes: blocks * bsize,

@@ -58,9 +58,9 @@ export function memory(watch: Watch, { rssBytes, growthBytesPerHour, cpuPct }: F
   return [used, grows];
 }
 
-/** Open files of the fullest process against its own limit. */
-export function descriptors(watch: Watch, { fds, fdsPct, fdsLimit }: Figures): Condition {
-  return {
+/** Open files of the fullest process against its own limit, and how those of all of them grow. */
+export function descriptors(watch: Watch, { fds, fdsPct, fdsLimit, growthFdsPerHour }: Figures): Condition[] {
+  const open: Condition = {
     ...gradeHigh(fdsPct ?? 0, fdsPct === undefined ? {} : watch.descriptorsPct),
     reason: "descriptors",
     ...(fdsPct === undefined
@@ -71,4 +71,14 @@ export function descriptors(watch: Watch, { fds, fdsPct, fdsLimit }: Figures): C
       ...(fdsPct === undefined ? {} : { fds_pct: fdsPct }),
     },
   };
+  if (growthFdsPerHour === undefined) return [open];
+  const grows: Condition = {
+    ...gradeHigh(growthFdsPerHour, { minor: watch.growthFdsPerHour }),
+    reason: "descriptors",
+    value: Math.round(growthFdsPerHour),
+    unit: "1/h",
+    says: `open files grow by ${Math.round(growthFdsPerHour)} an hour`,
+    readings: { growth_fds_per_h: growthFdsPerHour },
+  };
+  return [open, grows];
 }

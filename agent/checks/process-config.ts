@@ -50,6 +50,8 @@ const Watch = z
       }),
       {},
     ),
+    /** Robust slope of all its open files over the growth window; not judged unless a limit is given. */
+    growthFdsPerHour: z.optional(highBand(0, 1_000_000_000)),
   })
   .check(
     z.refine((watch) => (watch.unit ?? watch.exe ?? watch.command) !== undefined, "needs unit, exe or command"),

@@ -14,6 +14,7 @@ export interface Figures {
   growthBytesPerHour?: number;
   cpuPct?: number;
   fds?: number;
+  growthFdsPerHour?: number;
   /** Open files of the fullest process, in percent of its own limit. */
   fdsPct?: number;
   fdsLimit?: number;
@@ -30,6 +31,8 @@ export class ProcessFigures {
   readonly #machine: Machine;
   readonly #pace: Pace;
   readonly #growth: Trail;
+  readonly #fdsGrowth: Trail;
+  #fdsSampledAtMs = Number.NEGATIVE_INFINITY;
   #sampledAtMs = Number.NEGATIVE_INFINITY;
   #figuresAtMs = Number.NEGATIVE_INFINITY;
   #descriptorsAtMs = Number.NEGATIVE_INFINITY;
@@ -41,11 +44,14 @@ export class ProcessFigures {
     this.#machine = machine;
     this.#pace = pace;
     this.#growth = new Trail(pace.growthWindowMs);
+    this.#fdsGrowth = new Trail(pace.growthWindowMs);
   }
 
   /** Another process took over: what was measured was not its. */
   reset(): void {
     this.#growth.clear();
+    this.#fdsGrowth.clear();
+    this.#fdsSampledAtMs = Number.NEGATIVE_INFINITY;
     this.#used = {};
     this.#open = {};
     this.#figuresAtMs = this.#descriptorsAtMs = this.#sampledAtMs = Number.NEGATIVE_INFINITY;
@@ -62,7 +68,7 @@ export class ProcessFigures {
     if (nowMs - this.#figuresAtMs >= this.#pace.figuresEveryMs) this.#measure(processes, nowMs);
     if (nowMs - this.#descriptorsAtMs >= this.#pace.descriptorsEveryMs) {
       this.#descriptorsAtMs = nowMs;
-      this.#open = this.#descriptors(processes);
+      this.#open = this.#descriptors(processes, nowMs);
     }
     return { ...this.#used, ...this.#open };
   }
@@ -75,10 +81,7 @@ export class ProcessFigures {
     }
     const cpuPct = this.#cpu(processes, nowMs);
     this.#figuresAtMs = nowMs;
-    if (
-      rssBytes !== undefined &&
-      nowMs - this.#sampledAtMs >= Math.min(GROWTH_SAMPLE_MS, this.#pace.growthWindowMs / 12)
-    ) {
+    if (rssBytes !== undefined && nowMs - this.#sampledAtMs >= this.#sampleEveryMs) {
       this.#growth.add(nowMs, rssBytes);
       this.#sampledAtMs = nowMs;
     }
@@ -88,6 +91,10 @@ export class ProcessFigures {
       ...(perMs === undefined ? {} : { growthBytesPerHour: perMs * 3_600_000 }),
       ...(cpuPct === undefined ? {} : { cpuPct }),
     };
+  }
+
+  get #sampleEveryMs(): number {
+    return Math.min(GROWTH_SAMPLE_MS, this.#pace.growthWindowMs / 12);
   }
 
   /** Percent of one core, over the processes that lived the whole time. */
@@ -103,7 +110,10 @@ export class ProcessFigures {
     return Number.isFinite(seconds) && seconds > 0 ? (100 * used) / TICKS_PER_S / seconds : undefined;
   }
 
-  #descriptors(processes: readonly Known[]): Pick<Figures, "fds" | "fdsPct" | "fdsLimit"> {
+  #descriptors(
+    processes: readonly Known[],
+    nowMs: number,
+  ): Pick<Figures, "fds" | "fdsPct" | "fdsLimit" | "growthFdsPerHour"> {
     const counted: { fds: number; limit: number | undefined }[] = [];
     for (const { pid } of processes.slice(0, MOST_MEASURED)) {
       const fds = openFiles(this.#machine, pid);
@@ -112,12 +122,18 @@ export class ProcessFigures {
     }
     if (counted.length === 0) return {};
     const fds = counted.reduce((sum, one) => sum + one.fds, 0);
+    if (nowMs - this.#fdsSampledAtMs >= this.#sampleEveryMs) {
+      this.#fdsGrowth.add(nowMs, fds);
+      this.#fdsSampledAtMs = nowMs;
+    }
+    const perMs = this.#fdsGrowth.rise(0.75);
+    const growth = perMs === undefined ? {} : { growthFdsPerHour: perMs * 3_600_000 };
     const fullest = counted
       .flatMap(({ fds: open, limit }) =>
         limit === undefined ? [] : [{ fdsPct: (100 * open) / limit, fdsLimit: limit }],
       )
       .reduce<Pick<Figures, "fdsPct" | "fdsLimit">>((top, one) => (one.fdsPct > (top.fdsPct ?? -1) ? one : top), {});
-    return { fds, ...fullest };
+    return { fds, ...fullest, ...growth };
   }
 }
 

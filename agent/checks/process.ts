@@ -117,7 +117,7 @@ class ProcessJudge implements Judge {
       this.#presence(post, nowMs),
       restartLoop(post.watch, post.watched, nowMs),
       ...memory(post.watch, figures),
-      descriptors(post.watch, figures),
+      ...descriptors(post.watch, figures),
     ];
     return worstOf(post.watch.name, conditions, post.latch);
   }

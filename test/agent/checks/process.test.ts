@@ -406,6 +406,26 @@ describe("memory and descriptors", () => {
     expect(last?.value).toBeCloseTo(12 * 262_144, -3);
   });
 
+  test("open files that grow for hours are an alarm long before the limit, one burst is not", async () => {
+    const machine = asKernel(board.machine);
+    let open = 20;
+    const list = (path: string): readonly string[] =>
+      path === "/proc/50/fd" ? Array.from({ length: open }, (_, fd) => String(fd)) : machine.list(path);
+    run({ pid: 50, exe: "/w" });
+    board.write("/proc/50/limits", "Max open files            65536                65536                files     \n");
+    watchOn({ ...machine, list }, { name: "w", exe: "/w", growthFdsPerHour: { raise: 30, clear: 10 } });
+    for (let sample = 0; sample < 60; sample += 1) {
+      open = sample < 30 ? 20 : 200;
+      expect(await only(300_000), `burst, sample ${sample}`).toMatchObject({ grade: "ok" });
+    }
+    let last: Judged | undefined;
+    for (let sample = 0; sample < 72; sample += 1) {
+      open = 200 + sample * 5;
+      last = await only(300_000);
+    }
+    expect(last).toMatchObject({ grade: "minor", reason: "descriptors", value: 60, unit: "1/h" });
+  });
+
   test("descriptors are counted once a minute, and not at all where they are not ours to see", async () => {
     const machine = asKernel(board.machine);
     let counted = 0;
