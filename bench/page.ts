@@ -60,9 +60,9 @@ ${misses(found)}
 /** Why a figure is not what it must be, by the beginning of its name. */
 const REASONS: Readonly<Record<string, string>> = {
   "agent: CPU":
-    "an hour of bare 1 s timers in an empty Node costs 0.6 to 1.1 s here, by itself; a round adds about as much again for each of its reads, its grading and its bookkeeping, which run with cold caches once a second. No single place stands out in a profile; monit, in C, does the same with a tenth of the instructions.",
+    "waking up is dear here: the row `node-1s-timer` below is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches, and no place stands out in a profile. The peers do less than those in the design's own figures (no log, no hash, no interfaces), so they are cheaper than there.",
   "aggregator: 10000 devices":
-    "of the 70 µs a message costs at this slow pace, parsing, schema and row are 30; the rest is one wake-up, one packet and one small transaction for few messages.",
+    "at this pace messages come nearly one by one: a wake-up, a packet and a part of a transaction each. At full rate a message costs half as much (see the line above).",
   "agent: PSS":
     "40 MB of it is the text of Node and V8 touched since the start; under the unit's `MemoryMax` the kernel drops most of it without a page fault in the rounds (see the soak).",
   "agent: own memory (anon) after":

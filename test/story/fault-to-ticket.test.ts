@@ -11,7 +11,7 @@ import { type Api, awaitProgram, type House, openHouse, TOKEN, ticketInState, ti
 import { tempFolder } from "../kit/temp.ts";
 import { watchedProcesses } from "../kit/watched.ts";
 
-/** What the issue allows between the fault and its ticket, over the hold-on time of the check. */
+/** The contract between a fault and its ticket, over the hold-on time of the check. */
 const MOST_MS = 5_000;
 const HOLD_ON_MS = 2_000;
 
