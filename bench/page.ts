@@ -60,16 +60,16 @@ ${misses(found)}
 /** Why a figure is not what it must be, by the beginning of its name. */
 const REASONS: Readonly<Record<string, string>> = {
   "agent: CPU":
-    "waking up is dear here: the row `node-1s-timer` below is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches, and no place stands out in a profile. The peers do less than those in the design's own figures (no log, no hash, no interfaces), so they are cheaper than there.",
+    "waking up is dear here: the row `node-1s-timer` among the peers is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches, and no place stands out in a profile. The peers do less than those in the design's own figures (no log, no hash, no interfaces), so they are cheaper than there.",
   "aggregator: 10000 devices":
     "at this pace messages come nearly one by one: a wake-up, a packet and a part of a transaction each. At full rate a message costs half as much (see the line above).",
   "agent: PSS":
     "40 MB of it is the text of Node and V8 touched since the start; under the unit's `MemoryMax` the kernel drops most of it without a page fault in the rounds (see the soak).",
   "agent: own memory (anon) after":
-    "V8 lets 8 MB of garbage gather in the old generation before it looks; what lives is about 10 MB throughout.",
+    "V8 lets 8 MB of garbage gather in the old generation before it looks; what lives is about 10 MB throughout (`node --trace-gc`).",
   "agent: start to first": "three quarters of it is processor time, 40 ms of that the start of an empty Node.",
   "flash written online":
-    "each alarm is one 4 kB page, synced at once; ext4 adds its journal for the file's time of change. The mount option `lazytime` saves that.",
+    "each alarm is one 4 kB page, synced at once; ext4 adds its journal for the file's time of change. The mount option `lazytime` should save that (not measured).",
 };
 
 function misses(results: readonly Result[]): string {
