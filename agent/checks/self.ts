@@ -140,6 +140,7 @@ class SelfJudge implements Judge {
     this.#droppedTelemetry = new Growth(config.droppedWindowMs);
     this.#refused = new Growth(config.refusedWindowMs);
     this.#wall = new WallWatch(config.jumpHoldMs);
+    this.#wall.look(clock.now(), clock.wall()); // a jump before the first round is one, too
   }
 
   judge(): readonly Verdict[] {

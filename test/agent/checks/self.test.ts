@@ -193,6 +193,12 @@ describe("clock", () => {
     clock.setWall(clock.wall() - 59 * S);
     expect(of("clock").grade).toBe("ok");
   });
+  test("that jumps between the start and the first round has jumped", () => {
+    const { clock, of } = agent();
+    clock.setWall(clock.wall() + 86_400_000);
+    expect(of("clock")).toMatchObject({ grade: "minor", reason: "jump", value: 86_400 });
+  });
+
   test("in 1970 is major until it is set, and being set right is no jump", async () => {
     const { of, clock } = agent();
     clock.setWall(20 * S);
