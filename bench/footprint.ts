@@ -1,4 +1,4 @@
-import { copyFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../platform/clock.ts";
 import { programPath } from "../test/kit/peers.ts";
@@ -124,10 +124,12 @@ function startPeers(folder: string, broker: TlsBroker, services: Services, scrap
 
 /** What Node costs before a line of ours runs: a timer of one second, with the flags of the unit. */
 function startBareNode(folder: string): Candidate {
-  const node = join(folder, "bare-node");
-  copyFileSync(process.execPath, node);
-  const flags = ["--jitless", "--optimize-for-size", "--max-semi-space-size=1", "--v8-pool-size=0"];
-  return new Candidate(folder, "node-1s-timer", [node, ...flags, "-e", "setInterval(() => {}, 1000)"]);
+  const { argv, env } = install("agent", join(folder, "bare-node"), {});
+  const node = argv.slice(
+    0,
+    argv.findIndex((word) => word.endsWith("/agent.js")),
+  );
+  return new Candidate(folder, "node-1s-timer", [...node, "-e", "setInterval(() => {}, 1000)"], env);
 }
 
 /** What Prometheus would do to node_exporter, until `signal` aborts. */

@@ -200,7 +200,8 @@ export const lowBand = (least: number, most: number) =>
 
 const limit = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most));
 
-type Condition = Omit<Judged, "state" | "subject">;
+/** One condition of a subject, before the worst of them is chosen. */
+export type Condition = Omit<Judged, "state" | "subject">;
 
 /**
  * Remembers which conditions of one subject were truly raised. Without it a condition that lies between its two

@@ -5,6 +5,7 @@ import { SEVERITIES } from "../../protocol/severity.ts";
 import {
   type CheckKind,
   type CheckPorts,
+  type Condition,
   commonConfig,
   gradeHigh,
   highBand,
@@ -23,8 +24,6 @@ import {
   sharesOf,
 } from "./cpu-text.ts";
 import { Throttle } from "./cpu-throttle.ts";
-
-type Condition = Omit<Judged, "state" | "subject">;
 
 const load = highBand(0, 1000);
 const percent = highBand(0, 100);

@@ -1,6 +1,6 @@
 import type { Space } from "../../platform/machine.ts";
 import type { Grade } from "../../protocol/severity.ts";
-import { type Bands, gradeLow, type Judged, type Latch, worstOf } from "./check.ts";
+import { type Bands, type Condition, gradeLow, type Judged, type Latch, worstOf } from "./check.ts";
 import type { MountLimits } from "./disk-config.ts";
 import type { Mount } from "./disk-mounts.ts";
 import type { Written } from "./disk-probe.ts";
@@ -20,7 +20,6 @@ export interface VolumeFacts {
 }
 export type ReadonlyState = { byDesign: true } | { byDesign: false; says: string };
 
-type Condition = Omit<Judged, "state" | "subject">;
 const HOUR = 3_600_000;
 
 /** Whether a mount that takes no writes is meant to be so. Undefined while it does take them. */

@@ -5,6 +5,7 @@ import { Failure } from "../../protocol/failure.ts";
 import {
   type CheckKind,
   type CheckPorts,
+  type Condition,
   commonConfig,
   gradeHigh,
   gradeLow,
@@ -61,7 +62,6 @@ export const memory: CheckKind<MemoryConfig> = {
   },
 };
 
-type Condition = Omit<Judged, "state" | "subject">;
 const round = (value: number): number => Math.round(value * 100) / 100;
 const well = (reason: string): Condition => ({ grade: "ok", holds: "ok", reason, readings: {} });
 

@@ -1,10 +1,7 @@
-import { gradeHigh, type Judged } from "./check.ts";
+import { type Condition, gradeHigh } from "./check.ts";
 import type { Watch } from "./process-config.ts";
 import type { Figures } from "./process-figures.ts";
 import type { Watched } from "./process-watched.ts";
-
-/** One condition of a watch, before the worst of them is chosen. */
-export type Condition = Omit<Judged, "state" | "subject">;
 
 const MOST_NAMED = 120;
 

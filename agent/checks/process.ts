@@ -1,6 +1,15 @@
 import { Failure } from "../../protocol/failure.ts";
-import { type CheckKind, type CheckPorts, type Judge, type Judged, Latch, type Verdict, worstOf } from "./check.ts";
-import { type Condition, descriptors, memory, presenceSays, restartLoop } from "./process-conditions.ts";
+import {
+  type CheckKind,
+  type CheckPorts,
+  type Condition,
+  type Judge,
+  type Judged,
+  Latch,
+  type Verdict,
+  worstOf,
+} from "./check.ts";
+import { descriptors, memory, presenceSays, restartLoop } from "./process-conditions.ts";
 import { ProcessConfig, type Watch } from "./process-config.ts";
 import { ProcessFigures, TICKS_PER_S } from "./process-figures.ts";
 import { Finders } from "./process-find.ts";

@@ -4,6 +4,7 @@ import type { Source } from "../../platform/machine.ts";
 import {
   type CheckKind,
   type CheckPorts,
+  type Condition,
   commonConfig,
   gradeHigh,
   highBand,
@@ -16,8 +17,6 @@ import {
 } from "./check.ts";
 import { Growth, isPlausible, Waiting, WallWatch } from "./self-history.ts";
 import { type LoopMeter, loopMeter } from "./self-loop.ts";
-
-type Condition = Omit<Judged, "state" | "subject">;
 
 const ms = highBand(0, 3_600_000);
 const bytes = highBand(0, Number.MAX_SAFE_INTEGER);

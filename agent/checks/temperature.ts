@@ -5,11 +5,11 @@ import {
   type Bands,
   type CheckKind,
   type CheckPorts,
+  type Condition,
   commonConfig,
   gradeHigh,
   highBand,
   type Judge,
-  type Judged,
   Latch,
   type Verdict,
   worstOf,
@@ -17,8 +17,6 @@ import {
 import { bandsOf, parseCelsius, plausible } from "./temperature-bands.ts";
 import { findSensors, type Sensor } from "./temperature-sensors.ts";
 import { Trail } from "./trend.ts";
-
-type Condition = Omit<Judged, "state" | "subject">;
 
 const celsius = z.number().check(z.minimum(-40), z.maximum(150));
 const band = highBand(-40, 150);
