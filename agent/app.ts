@@ -4,13 +4,23 @@ import type { Cron } from "../platform/cron.ts";
 import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
+import { redactor } from "../platform/redact.ts";
+import type { RunProgram } from "../platform/run.ts";
 import { explain } from "./alarms/causes.ts";
 import { debounce } from "./alarms/debounce.ts";
 import { actives, restore, retire, waits } from "./alarms/ledger.ts";
 import { configured } from "./checks/all.ts";
-import { beginOrLater, type CheckConfig, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
+import {
+  beginOrLater,
+  type CheckConfig,
+  type CheckKind,
+  type CheckPorts,
+  type Judge,
+  type Keep,
+  type Verdict,
+} from "./checks/check.ts";
 import { chooseVolumes, parseMountInfo } from "./checks/disk-mounts.ts";
-import { selfCheck } from "./checks/self.ts";
+import { type SelfCheck, selfCheck } from "./checks/self.ts";
 import type { AgentConfig } from "./config.ts";
 import { Figures } from "./figures.ts";
 import { bareInfo, type Inventory } from "./inventory.ts";
@@ -35,6 +45,10 @@ export interface AgentParts {
   cron: Cron;
   notify: Notifier;
   watchdogMs: number;
+  /** Runs a program of the machine; ends it when the agent ends. */
+  run: RunProgram;
+  /** What checks keep over a restart. */
+  keep: Keep;
   /** Asks the short-lived child what this device is; ends it and rejects when `signal` aborts. */
   takeInventory(signal: AbortSignal): Promise<Inventory>;
 }
@@ -67,7 +81,8 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     linkUp: () => courier.stats().up,
     refused: () => courier.stats().refused,
   });
-  const posts: Post[] = begin(parts, self, stack, (check) => tell.isImpatient(check));
+  const ports = checkPorts(parts, courier);
+  const posts: Post[] = begin(parts, ports, self, stack, (check) => tell.isImpatient(check));
   const watchdog = dogWalker(parts, posts);
   const figures = new Figures();
   const tell = teller(parts, courier, posts, figures);
@@ -119,6 +134,13 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
 
+const checkPorts = ({ config, machine, clock, run, random, keep }: AgentParts, courier: Courier): CheckPorts => ({
+  ...{ machine, clock, stateDir: config.stateDir, run, random, keep },
+  brokers: config.brokers,
+  redact: redactor(config.secretWords),
+  link: () => courier.link(),
+});
+
 function courierPart({
   config,
   clock,
@@ -154,17 +176,18 @@ function courierPart({
 
 /** Begins every check that is configured and that this machine has. */
 function begin(
-  { config, machine, clock, log }: AgentParts,
-  self: CheckKind,
+  { config, log }: AgentParts,
+  ports: CheckPorts,
+  self: SelfCheck,
   stack: AsyncDisposableStack,
   isImpatient: (check: string) => boolean,
 ): Post[] {
   const all = [
     ...configured(config.checks),
-    ...(config.checks.self.enabled ? [{ kind: self, config: config.checks.self }] : []),
+    ...(config.checks.self.enabled ? [{ kind: self as CheckKind, config: config.checks.self }] : []),
   ];
   return all.flatMap(({ kind, config: own }): Post[] => {
-    const judge = beginOrLater(kind, own, { machine, clock, stateDir: config.stateDir });
+    const judge = beginOrLater(kind, own, ports);
     if (judge === undefined) {
       log.info({ event: "check.not_present", check: kind.id }, "this machine has no such thing");
       return [];

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import type { Clock } from "../platform/clock.ts";
 import { parseConfig, readConfig } from "../platform/config-file.ts";
 import type { Machine } from "../platform/machine.ts";
+import { redactor } from "../platform/redact.ts";
+import { runProgram } from "../platform/run.ts";
 import { displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
 import { type Grade, LEVEL_NAMES, LEVELS, rank } from "../protocol/severity.ts";
@@ -76,7 +78,11 @@ export async function check(order: CheckOrder): Promise<number> {
   const lines: Line[] = [];
   const posts: (Entry<readonly Verdict[]> & { kind: CheckKind; watch: Judge })[] = [];
   for (const { kind, config: own } of configured(config.checks)) {
-    const watch = beginOrLater(kind, own, { machine, clock, stateDir: config.stateDir });
+    const watch = beginOrLater(kind, own, {
+      ...{ machine, clock, stateDir: config.stateDir, brokers: config.brokers, random: Math.random },
+      redact: redactor(config.secretWords),
+      run: (program) => runProgram({ ...program, signal: program.signal ?? signal }, clock),
+    });
     if (watch === undefined) lines.push({ check: kind.id, name: kind.name, state: "absent" });
     else
       posts.push({

@@ -30,6 +30,8 @@ export const AgentConfig = z.strictObject({
   username: z.optional(z.string()),
   passwordFile: z.optional(path),
   stateDir: z._default(path, "/var/lib/vigil"),
+  /** In memory, kept over a restart of the agent: where checks stand in what they follow. */
+  runtimeDir: z._default(path, "/run/vigil"),
   logLevel: z._default(z.enum(LOG_LEVELS), "info"),
   rounds: z.prefault(z.strictObject({ fastMs: ms(50, 60_000, 1_000), slowMs: ms(50, 3_600_000, 10_000) }), {}),
   /** A sign of life (`tele/self`) so often; the aggregator calls a device silent after two. */
@@ -39,6 +41,8 @@ export const AgentConfig = z.strictObject({
   /** Inventory after start, then so often. */
   inventoryMs: ms(60_000, 2_592_000_000, 86_400_000),
   outbox: z.prefault(z.strictObject({ maxBytes: ms(262_144, 8_388_608, 4_194_304) }), {}),
+  /** Names and words of the site that must never leave the device (people, cases), taken out of every text, in any case. */
+  secretWords: z._default(z.array(z.string().check(z.minLength(2), z.maxLength(100))).check(z.maxLength(1_000)), []),
   checks: z.prefault(checkConfigs, {}),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;

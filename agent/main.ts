@@ -1,5 +1,6 @@
 import "../platform/small-buffers.ts"; // before anything that imports mqtt
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../platform/clock.ts";
 import { parseConfig, readConfigText } from "../platform/config-file.ts";
@@ -8,6 +9,7 @@ import { leaveAfter } from "../platform/leave.ts";
 import { openLog } from "../platform/log.ts";
 import { machineAt } from "../platform/machine.ts";
 import { openNotifier, readSupervision } from "../platform/notify.ts";
+import { slotAt } from "../platform/slot.ts";
 import { Failure } from "../protocol/failure.ts";
 import { VERSION } from "../protocol/version.ts";
 import { runAgent } from "./app.ts";
@@ -57,6 +59,17 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
         (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
       notify: openNotifier(supervision.fd),
       watchdogMs: supervision.watchdogMs ?? 60_000,
+      run: async (order) => {
+        const { runProgram } = await import("../platform/run.ts");
+        return runProgram(
+          { ...order, signal: order.signal === undefined ? stop : AbortSignal.any([stop, order.signal]) },
+          clock,
+        );
+      },
+      keep: {
+        folder: folderAt(join(stateDir, "checks")),
+        slot: (name) => slotAt(config.runtimeDir, name),
+      },
       takeInventory: async (signal) => {
         const { runInventory } = await import("./inventory.ts");
         const { runProgram } = await import("../platform/run.ts");

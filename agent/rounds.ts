@@ -4,7 +4,8 @@ import { Failure } from "../protocol/failure.ts";
 
 /** When is each check asked? Rounds on monotonic slots: never overlapping, never held up by a check that hangs. */
 
-export type Every = "fast" | "slow" | { cron: string };
+/** A tier; `everyMs`: with the slow round in which so much time has passed, so that it wakes nobody by itself; or by the wall clock. */
+export type Every = "fast" | "slow" | { everyMs: number } | { cron: string };
 
 /** A check that is to be asked again and again. */
 export interface Entry<V> {
@@ -17,7 +18,10 @@ export interface Entry<V> {
    * before means that nothing has changed: it is then told again only while the entry is stirred.
    */
   judge(signal: AbortSignal): V | Promise<V>;
-  /** Looked at in every fast round when the entry is in the slow tier: true when it is to be asked now, too. */
+  /**
+   * True when it is to be asked now, too: looked at in every fast round for an entry of the slow tier, in every slow one
+   * for an entry with `everyMs`.
+   */
   stirred?(): boolean;
 }
 
@@ -69,10 +73,11 @@ export async function walkRounds<V, E extends Entry<V>>(
   const within: Walk = { ...walk, signal: stop.signal };
   const posts = entries.map((entry) => new Post<V, E>(walk.clock, entry, stop.signal));
   const every = (tier: Every) => posts.filter(({ entry }) => entry.every === tier);
+  const seldom = posts.filter(({ entry }) => typeof entry.every === "object" && "everyMs" in entry.every);
   try {
     await Promise.all([
       walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell, stirrable(every("slow"))),
-      walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell),
+      walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell, seldom),
       ...posts.map((one) => walkCron(within, one, teller.tell)),
     ]);
   } finally {
@@ -144,7 +149,7 @@ function isStirred<V>(entry: Entry<V>): boolean {
 /** Asks by the wall clock, where the config says so. */
 async function walkCron<V, E extends Entry<V>>(walk: Walk, one: Post<V, E>, tell: Tell<V, E>): Promise<void> {
   const { every } = one.entry;
-  if (typeof every === "string") return;
+  if (typeof every === "string" || "everyMs" in every) return;
   if (walk.cron === undefined) throw new Failure("CONFIG_INVALID", `no cron for ${one.entry.id}`);
   await walk.cron(every.cron, () => void askAll(walk.clock, [one], tell)?.catch(() => {}), walk.signal);
   await new Promise<void>((done) => {
@@ -181,7 +186,7 @@ function askAll<V, E extends Entry<V>>(
     else if (answer !== undefined) ready.push(answer);
   };
   for (const one of posts) ask(one);
-  for (const one of sleepers) if (isStirred(one.entry)) ask(one);
+  for (const one of sleepers) if (one.isDue() || isStirred(one.entry)) ask(one);
   if (later.length > 0) return gather(clock, ready, later, tell).then(() => tell(ready));
   return tell(ready);
 }
@@ -224,6 +229,7 @@ class Post<V, E extends Entry<V>> {
   #open: Question | undefined;
   /** The last answer given at once. The very same object again is no news. */
   #told: V | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
   /** Used again while the check answers at once: it is asked up to once a second for years. */
   #judging = new AbortController();
 
@@ -238,10 +244,18 @@ class Post<V, E extends Entry<V>> {
     });
   }
 
+  /** Whether the time of an entry with `everyMs` has come; a slow round may come early by its jitter. */
+  isDue(): boolean {
+    const { every } = this.entry;
+    if (typeof every === "string" || !("everyMs" in every)) return false;
+    return this.#clock.now() - this.#askedAt >= every.everyMs * (1 - SLOT_JITTER);
+  }
+
   /** Undefined while an earlier question is within its deadline, after the end, and where nothing at all has changed. */
   ask(): Result<V, E> | Promise<Result<V, E>> | undefined {
     const open = this.#open;
     if (this.#signal.aborted || open?.cut === false) return undefined;
+    this.#askedAt = this.#clock.now();
     if (open !== undefined) return this.#failed(`still running after ${seconds(this.#clock.now() - open.since)} s`);
     try {
       const answer = this.entry.judge(this.#judging.signal);

@@ -1,14 +1,44 @@
 import * as z from "zod/mini";
+import { certificates } from "./certificate.ts";
 import type { CheckConfig, CheckKind } from "./check.ts";
+import { clocks } from "./clock.ts";
+import { commands } from "./command.ts";
 import { cpu } from "./cpu.ts";
+import { data } from "./data.ts";
+import { databases } from "./database.ts";
 import { disk } from "./disk.ts";
+import { drift } from "./drift.ts";
+import { logs } from "./logs.ts";
 import { memory } from "./memory.ts";
+import { network } from "./network.ts";
+import { power } from "./power.ts";
 import { processes } from "./process.ts";
 import { SelfConfig } from "./self.ts";
+import { services } from "./service.ts";
+import { switches } from "./switch.ts";
 import { temperature } from "./temperature.ts";
+import { wear } from "./wear.ts";
 
 /** Every check that needs nothing but the machine, in the order people read them. `self` joins in app.ts: it watches the agent. */
-const KINDS = { disk, memory, cpu, temperature, process: processes } as const;
+const KINDS = {
+  disk,
+  memory,
+  cpu,
+  temperature,
+  process: processes,
+  logs,
+  network,
+  switch: switches,
+  clock: clocks,
+  wear,
+  power,
+  certificate: certificates,
+  drift,
+  data,
+  database: databases,
+  service: services,
+  command: commands,
+} as const;
 
 /** The `checks` part of the config: each check's own schema, all of it optional. */
 export const checkConfigs = z.strictObject({
@@ -17,6 +47,18 @@ export const checkConfigs = z.strictObject({
   cpu: z.prefault(cpu.Config, {}),
   temperature: z.prefault(temperature.Config, {}),
   process: z.prefault(processes.Config, {}),
+  logs: z.prefault(logs.Config, {}),
+  network: z.prefault(network.Config, {}),
+  switch: z.prefault(switches.Config, {}),
+  clock: z.prefault(clocks.Config, {}),
+  wear: z.prefault(wear.Config, {}),
+  power: z.prefault(power.Config, {}),
+  certificate: z.prefault(certificates.Config, {}),
+  drift: z.prefault(drift.Config, {}),
+  data: z.prefault(data.Config, {}),
+  database: z.prefault(databases.Config, {}),
+  service: z.prefault(services.Config, {}),
+  command: z.prefault(commands.Config, {}),
   self: z.prefault(SelfConfig, {}),
 });
 export type CheckConfigs = z.infer<typeof checkConfigs>;

@@ -1,7 +1,11 @@
 import * as z from "zod/mini";
 import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
+import type { Folder } from "../../platform/files.ts";
 import type { Machine, Source } from "../../platform/machine.ts";
+import type { Redact } from "../../platform/redact.ts";
+import type { RunProgram } from "../../platform/run.ts";
+import type { Slot } from "../../platform/slot.ts";
 import { type Grade, rank, type Severity, worse } from "../../protocol/severity.ts";
 
 /** Figures of one subject; every name ends in its unit (`free_pct`, `temp_c`, `rss_bytes`, `count`). */
@@ -34,12 +38,52 @@ export interface Unknown {
 
 export type Verdict = Judged | Unknown;
 
-/** What a check may touch. */
-export interface CheckPorts {
+/** What a check that asks the kernel alone may touch. */
+export interface LocalPorts {
   machine: Machine;
   clock: Clock;
   /** Where the agent keeps its own state, a path of the machine: a fault of the disk under it is critical. */
   stateDir?: string;
+}
+
+/** Where a check keeps what must outlive a restart of the agent. */
+export interface Keep {
+  /** On flash: survives a power cut. Each write costs the flash; the budget is 1 MB a day for everything. */
+  folder: Folder;
+  /** A small file in memory (`runtimeDir`, /run): survives a kill of the agent, no reboot. Cheap enough for every round. */
+  slot(name: string): Slot;
+}
+
+/** What the link to the broker knows. */
+export interface LinkFacts {
+  up: boolean;
+  /** The broker's answer to the last ping, milliseconds. */
+  rttMs?: number;
+  /** Our wall clock minus the aggregator's, milliseconds, and when that was heard (monotonic). */
+  skew?: { ms: number; at: number };
+}
+
+/** A broker as the config names it. */
+export interface BrokerFacts {
+  host: string;
+  port: number;
+  tls?:
+    | { caFile: string; certFile?: string | undefined; keyFile?: string | undefined; servername?: string | undefined }
+    | undefined;
+}
+
+/** What any check may touch. */
+export interface CheckPorts extends LocalPorts {
+  run: RunProgram;
+  /** In [0, 1). */
+  random: () => number;
+  brokers: readonly BrokerFacts[];
+  /** Takes out of a text what must not leave the device; every `says` and `because` goes through it once more in the end. */
+  redact: Redact;
+  /** Absent in a round by hand, which leaves nothing behind. */
+  keep?: Keep;
+  /** Absent in a round by hand. */
+  link?: () => LinkFacts;
 }
 
 /** A check at work: it remembers what rates and trends need between rounds. */
@@ -63,7 +107,7 @@ export interface Title {
 }
 
 /** A kind of check: what it is called, what may be configured, how it begins. One file each; `all.ts` is the list. */
-export interface CheckKind<Config extends CheckConfig = CheckConfig> {
+export interface CheckKind<Config extends CheckConfig = CheckConfig, Ports extends LocalPorts = CheckPorts> {
   /** First part of its alarm codes: `disk` in `disk.var`. */
   id: string;
   name: Title;
@@ -71,7 +115,7 @@ export interface CheckKind<Config extends CheckConfig = CheckConfig> {
   /** Alarm titles by reason. `gone` is given to an alarm whose subject vanished. */
   titles: Readonly<Record<string, Title>>;
   /** Ready to judge, or undefined where the machine has no such thing ("not present"). */
-  begin(config: Config, ports: CheckPorts): Judge | undefined;
+  begin(config: Config, ports: Ports): Judge | undefined;
 }
 
 /**
@@ -115,8 +159,11 @@ function beginOrClose(kind: CheckKind, config: CheckConfig, ports: CheckPorts): 
 /** What every check's config holds beside its own limits. */
 export interface CheckConfig {
   enabled: boolean;
-  /** Which rounds it is part of; a cron expression (node-cron, device's local time) where it should run at set times only. */
-  every: "fast" | "slow" | { cron: string };
+  /**
+   * Which rounds it is part of; `everyMs` (with the slow round that is due; in each slow round while a hold time runs), or
+   * a cron expression (node-cron, device's local time) where it should run at set times only.
+   */
+  every: "fast" | "slow" | { everyMs: number } | { cron: string };
   /** A fault must last so long before it is raised, milliseconds. */
   holdOnMs: number;
   /** A subject must be well so long before its alarm clears, milliseconds. */
@@ -134,13 +181,20 @@ const cronExpression = z.string().check(
 
 /** The config fields every check shares, with this check's defaults; spread into its own `z.strictObject`. */
 export const commonConfig = (defaults: {
-  every: "fast" | "slow";
+  every: "fast" | "slow" | { everyMs: number };
   holdOnMs: number;
   holdOffMs: number;
   deadlineMs?: number;
 }) => ({
   enabled: z._default(z.boolean(), true),
-  every: z._default(z.union([z.enum(["fast", "slow"]), z.strictObject({ cron: cronExpression })]), defaults.every),
+  every: z._default(
+    z.union([
+      z.enum(["fast", "slow"]),
+      z.strictObject({ everyMs: z.int().check(z.minimum(1_000), z.maximum(2_592_000_000)) }),
+      z.strictObject({ cron: cronExpression }),
+    ]),
+    defaults.every,
+  ),
   holdOnMs: ms(defaults.holdOnMs),
   holdOffMs: ms(defaults.holdOffMs),
   deadlineMs: ms(defaults.deadlineMs ?? 5_000, 600_000),

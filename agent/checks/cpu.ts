@@ -4,7 +4,6 @@ import { Failure } from "../../protocol/failure.ts";
 import { SEVERITIES } from "../../protocol/severity.ts";
 import {
   type CheckKind,
-  type CheckPorts,
   type Condition,
   commonConfig,
   gradeHigh,
@@ -12,6 +11,7 @@ import {
   type Judge,
   type Judged,
   Latch,
+  type LocalPorts,
   worstOf,
 } from "./check.ts";
 import {
@@ -50,7 +50,7 @@ const Config = z.strictObject({
 type Config = z.infer<typeof Config>;
 
 /** Have the processors more to do than they can, or are they slowed down? */
-export const cpu: CheckKind<Config> = {
+export const cpu: CheckKind<Config, LocalPorts> = {
   id: "cpu",
   name: { zh: "处理器", en: "CPU" },
   Config,
@@ -70,7 +70,7 @@ export const cpu: CheckKind<Config> = {
 class CpuJudge implements Judge {
   readonly #latch = new Latch();
   readonly #config: Config;
-  readonly #clock: CheckPorts["clock"];
+  readonly #clock: LocalPorts["clock"];
   readonly #load: Source;
   readonly #stat: Source;
   readonly #pressure: Source;
@@ -78,7 +78,7 @@ class CpuJudge implements Judge {
   readonly #throttle: Throttle;
   #times: CpuTimes | undefined;
 
-  constructor(config: Config, { machine, clock }: CheckPorts) {
+  constructor(config: Config, { machine, clock }: LocalPorts) {
     this.#config = config;
     this.#clock = clock;
     this.#load = machine.source("/proc/loadavg");

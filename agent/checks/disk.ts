@@ -2,7 +2,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Machine, Source, Space } from "../../platform/machine.ts";
 import { type ProbeWrite, probeFile } from "../../platform/probe-file.ts";
 import { Failure } from "../../protocol/failure.ts";
-import { type CheckKind, type CheckPorts, type Judge, type Judged, Latch, type Verdict } from "./check.ts";
+import { type CheckKind, type Judge, type Judged, Latch, type LocalPorts, type Verdict } from "./check.ts";
 import { type Calm, calmAround, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./disk-conditions.ts";
 import { DiskConfig, limitsFor, type MountLimits } from "./disk-config.ts";
 import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "./disk-mounts.ts";
@@ -29,7 +29,7 @@ const NO_FAULTS = new Set(["EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIN
 const RESERVE_MS = 500;
 
 /** The disk check with the write probe given: tests bring their own. */
-export const diskWith = (probe: ProbeWrite): CheckKind<DiskConfig> => ({
+export const diskWith = (probe: ProbeWrite): CheckKind<DiskConfig, LocalPorts> => ({
   id: "disk",
   name: { zh: "磁盘", en: "Disk" },
   Config: DiskConfig,
@@ -66,7 +66,7 @@ class DiskJudge implements Judge {
   #mounted: ReadonlySet<string> = new Set();
   #watched = new Map<string, Watched>();
 
-  constructor(config: DiskConfig, { machine, clock, stateDir }: CheckPorts, source: Source, probe: ProbeWrite) {
+  constructor(config: DiskConfig, { machine, clock, stateDir }: LocalPorts, source: Source, probe: ProbeWrite) {
     this.#config = config;
     this.#machine = machine;
     this.#clock = clock;

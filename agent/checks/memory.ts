@@ -4,7 +4,6 @@ import type { Machine, Source } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
 import {
   type CheckKind,
-  type CheckPorts,
   type Condition,
   commonConfig,
   gradeHigh,
@@ -13,6 +12,7 @@ import {
   type Judge,
   type Judged,
   Latch,
+  type LocalPorts,
   lowBand,
   worstOf,
 } from "./check.ts";
@@ -44,7 +44,7 @@ export const MemoryConfig = z
 export type MemoryConfig = z.infer<typeof MemoryConfig>;
 
 /** Is there memory left, and does the device wait for it? */
-export const memory: CheckKind<MemoryConfig> = {
+export const memory: CheckKind<MemoryConfig, LocalPorts> = {
   id: "memory",
   name: { zh: "内存", en: "Memory" },
   Config: MemoryConfig,
@@ -77,7 +77,7 @@ class MemoryJudge implements Judge {
   /** Kills not yet forgotten, and until when. */
   #fresh = { kills: 0, untilMs: 0 };
 
-  constructor(config: MemoryConfig, { machine, clock }: CheckPorts, meminfo: Source) {
+  constructor(config: MemoryConfig, { machine, clock }: LocalPorts, meminfo: Source) {
     this.#config = config;
     this.#clock = clock;
     this.#meminfo = meminfo;

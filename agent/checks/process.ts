@@ -1,11 +1,11 @@
 import { Failure } from "../../protocol/failure.ts";
 import {
   type CheckKind,
-  type CheckPorts,
   type Condition,
   type Judge,
   type Judged,
   Latch,
+  type LocalPorts,
   type Verdict,
   worstOf,
 } from "./check.ts";
@@ -16,7 +16,7 @@ import { Finders } from "./process-find.ts";
 import { type Known, Watched } from "./process-watched.ts";
 
 /** Are the processes of this device's work there, and do they stay well? */
-export const processes: CheckKind<ProcessConfig> = {
+export const processes: CheckKind<ProcessConfig, LocalPorts> = {
   id: "process",
   name: { zh: "进程", en: "Process" },
   Config: ProcessConfig,
@@ -47,12 +47,12 @@ interface Post {
 
 class ProcessJudge implements Judge {
   readonly #config: ProcessConfig;
-  readonly #ports: CheckPorts;
+  readonly #ports: LocalPorts;
   readonly #finders: Finders;
   readonly #posts: readonly Post[];
   #last: readonly Verdict[] = [];
 
-  constructor(config: ProcessConfig, ports: CheckPorts) {
+  constructor(config: ProcessConfig, ports: LocalPorts) {
     this.#config = config;
     this.#ports = ports;
     this.#finders = new Finders(ports.machine, process.pid);
@@ -170,7 +170,7 @@ class ProcessJudge implements Judge {
   }
 }
 
-function machineUpMs({ machine }: CheckPorts): number | undefined {
+function machineUpMs({ machine }: LocalPorts): number | undefined {
   const seconds = Number.parseFloat(machine.read("/proc/uptime") ?? "");
   return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }

@@ -3,7 +3,6 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Source } from "../../platform/machine.ts";
 import {
   type CheckKind,
-  type CheckPorts,
   type Condition,
   commonConfig,
   gradeHigh,
@@ -11,6 +10,7 @@ import {
   type Judge,
   type Judged,
   Latch,
+  type LocalPorts,
   type Title,
   type Verdict,
   worstOf,
@@ -94,7 +94,7 @@ const titles: Readonly<Record<string, Title>> = {
   gone: { zh: "监测程序自检项已取消", en: "Self check gone" },
 };
 
-export interface SelfCheck extends CheckKind<SelfConfig> {
+export interface SelfCheck extends CheckKind<SelfConfig, LocalPorts> {
   /** To be told how late (ms) each tick of the rounds came. */
   late(lateMs: number): void;
 }
@@ -129,7 +129,7 @@ class SelfJudge implements Judge {
   readonly #wall: WallWatch;
   readonly #outboxLatch = new Latch();
 
-  constructor(config: SelfConfig, ports: SelfPorts, meter: LoopMeter, { machine, clock }: CheckPorts) {
+  constructor(config: SelfConfig, ports: SelfPorts, meter: LoopMeter, { machine, clock }: LocalPorts) {
     this.#config = config;
     this.#ports = ports;
     this.#meter = meter;

@@ -4,13 +4,13 @@ import { Failure } from "../../protocol/failure.ts";
 import {
   type Bands,
   type CheckKind,
-  type CheckPorts,
   type Condition,
   commonConfig,
   gradeHigh,
   highBand,
   type Judge,
   Latch,
+  type LocalPorts,
   type Verdict,
   worstOf,
 } from "./check.ts";
@@ -52,7 +52,7 @@ const Config = z.strictObject({
 type Config = z.infer<typeof Config>;
 
 /** Does anything get too hot, or hot too fast? */
-export const temperature: CheckKind<Config> = {
+export const temperature: CheckKind<Config, LocalPorts> = {
   id: "temperature",
   name: { zh: "温度", en: "Temperature" },
   Config,
@@ -74,11 +74,11 @@ const SEEN_SHARE = 0.75;
 
 class TemperatureJudge implements Judge {
   readonly #config: Config;
-  readonly #ports: CheckPorts;
+  readonly #ports: LocalPorts;
   readonly #probes = new Map<string, Probe>();
   #searchedAtMs: number;
 
-  constructor(config: Config, ports: CheckPorts, sensors: readonly Sensor[]) {
+  constructor(config: Config, ports: LocalPorts, sensors: readonly Sensor[]) {
     this.#config = config;
     this.#ports = ports;
     this.#searchedAtMs = ports.clock.now();

@@ -41,6 +41,13 @@ export interface CourierStats {
   resent: number;
 }
 
+/** What the link to the broker knows; `rttMs`: the broker's answer to the last ping, `skew`: our clock minus the aggregator's. */
+export interface LinkFacts {
+  up: boolean;
+  rttMs?: number;
+  skew?: { ms: number; at: number };
+}
+
 /** Publishes what the outbox holds and frees what the aggregator has. */
 export interface Courier extends AsyncDisposable {
   /** New records were appended. */
@@ -50,6 +57,8 @@ export interface Courier extends AsyncDisposable {
   /** The inventory changed. */
   tellInfo(): void;
   stats(): CourierStats;
+  /** What is known of the line: whether it is up, the broker's round trip, how far our clock is from the aggregator's. */
+  link(): LinkFacts;
 }
 
 const MOST_IN_FLIGHT = 20;
@@ -132,6 +141,10 @@ class BrokerCourier implements Courier {
       refused: this.#refused,
       resent: this.#resent,
     };
+  }
+
+  link(): LinkFacts {
+    return { up: this.#isUp(this.#session) };
   }
 
   /** Says goodbye, where somebody listens, and closes the link. */

@@ -1,5 +1,8 @@
 import { Failure } from "../../protocol/failure.ts";
 import { CLOSED_STATES } from "../../protocol/ticket.ts";
+import { DAILY } from "./schema-daily.ts";
+import { HISTORY } from "./schema-history.ts";
+import { INVENTORY } from "./schema-inventory.ts";
 import type { Sql } from "./sql.ts";
 
 const closed = CLOSED_STATES.map((state) => `'${state}'`).join(", ");
@@ -54,6 +57,9 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (device, code)
   ) STRICT, WITHOUT ROWID;
   `,
+  HISTORY,
+  DAILY,
+  INVENTORY,
 ];
 
 /** Brings a store up to date in one transaction. Throws STORE_SCHEMA when it was made by a newer version. */

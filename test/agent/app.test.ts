@@ -3,9 +3,11 @@ import { type AgentParts, runAgent } from "../../agent/app.ts";
 import type { Verdict } from "../../agent/checks/check.ts";
 import { AgentConfig } from "../../agent/config.ts";
 import { Figures } from "../../agent/figures.ts";
+import { folderAt } from "../../platform/files.ts";
 import type { Machine } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { CODE_PATTERN } from "../../protocol/topics.ts";
+import { allOff } from "../kit/all-off.ts";
 import { alarmDraft } from "../kit/drafts.ts";
 import { FakeLink } from "../kit/fake-link.ts";
 import { HandClock } from "../kit/hand-clock.ts";
@@ -35,9 +37,7 @@ function machineOf(files: Record<string, string | Failure>): Machine {
 }
 
 const refused = (path: string): Failure => new Failure("MACHINE_READ", `cannot read ${path}: EIO`);
-const OFF = Object.fromEntries(
-  ["disk", "memory", "cpu", "temperature", "process", "self"].map((id) => [id, { enabled: false }]),
-);
+const OFF = allOff();
 
 /** An agent of parts in memory, at work until `end`. Only the checks named in `checks` run. */
 function agentOf({
@@ -76,6 +76,11 @@ function agentOf({
       notify: { ready: () => {}, watchdog: () => pings.push(clock.now()), status: () => {}, stopping: () => {} },
       watchdogMs: 60_000,
       takeInventory: async () => ({}),
+      run: async () => "",
+      keep: {
+        folder: folderAt("/nonexistent/vigil"),
+        slot: () => ({ read: () => undefined, write: () => {}, close: () => {} }),
+      },
       ...parts,
     },
     stop.signal,

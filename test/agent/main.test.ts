@@ -2,13 +2,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { allOff } from "../kit/all-off.ts";
 import { needsFuse, openMountSpace } from "../kit/mount-space.ts";
 import { programPath } from "../kit/peers.ts";
 import { freePort } from "../kit/ports.ts";
 import { agentProgram, awaitProgram, until } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
 
-const OFF = Object.fromEntries(["disk", "memory", "cpu", "temperature"].map((id) => [id, { enabled: false }]));
+const OFF = allOff("process", "self");
 const withChecks = (checks: Record<string, unknown>) => ({
   device: "ft-0042",
   brokers: [{ host: "127.0.0.1", port: 9 }],

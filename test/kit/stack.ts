@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
+import { allOff } from "./all-off.ts";
 import type { TestBroker } from "./broker.ts";
 import type { MountSpace } from "./mount-space.ts";
 import { findProgram, programPath } from "./peers.ts";
@@ -78,12 +79,13 @@ export function agentProgram(
 ): Program {
   const name = typeof config["device"] === "string" ? config["device"] : "agent";
   const file = join(folder, `${name}.json`);
-  const quiet = Object.fromEntries(["disk", "memory", "cpu", "temperature"].map((id) => [id, { enabled: false }]));
+  const quiet = allOff("process", "self");
   const { checks, ...rest } = config as { checks?: Record<string, unknown> };
   const whole = {
     device: "ft-0042",
     brokers: [{ host: "127.0.0.1", port: brokerPort }],
     stateDir: join(folder, `${name}-state`),
+    runtimeDir: join(folder, `${name}-run`),
     heartbeatMs: 2_000,
     telemetryMs: 2_000,
     rounds: { fastMs: 200, slowMs: 1_000 },

@@ -1,0 +1,2 @@
+/** What the store keeps of daily; see aggregator/daily. */
+export const DAILY = ``;

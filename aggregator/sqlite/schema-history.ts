@@ -1,0 +1,2 @@
+/** What the store keeps of history; see aggregator/history. */
+export const HISTORY = ``;

@@ -1,0 +1,2 @@
+/** What the store keeps of inventory; see aggregator/inventory. */
+export const INVENTORY = ``;
