@@ -49,6 +49,8 @@ export interface AgentParts {
   run: RunProgram;
   /** What checks keep over a restart. */
   keep: Keep;
+  /** What starts this very program with its config, for checks that need a child. */
+  self: readonly [string, ...string[]];
   /** Asks the short-lived child what this device is; ends it and rejects when `signal` aborts. */
   takeInventory(signal: AbortSignal): Promise<Inventory>;
 }
@@ -99,6 +101,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     fastMs: config.rounds.fastMs,
     slowMs: config.rounds.slowMs,
     cron: parts.cron,
+    restless: () => tell.isRestless(),
     onTick: ({ lateMs }: { lateMs: number }) => {
       self.late(lateMs);
       watchdog.tick();
@@ -134,8 +137,8 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
 
-const checkPorts = ({ config, machine, clock, run, random, keep }: AgentParts, courier: Courier): CheckPorts => ({
-  ...{ machine, clock, stateDir: config.stateDir, run, random, keep },
+const checkPorts = ({ config, machine, clock, run, random, keep, self }: AgentParts, courier: Courier): CheckPorts => ({
+  ...{ machine, clock, stateDir: config.stateDir, run, random, keep, self },
   brokers: config.brokers,
   redact: redactor(config.secretWords),
   link: () => courier.link(),
@@ -201,7 +204,8 @@ function begin(
         every: own.every,
         deadlineMs: own.deadlineMs,
         judge: (signal) => judge.judge(signal),
-        stirred: () => isImpatient(kind.id) || judge.stirred?.() === true,
+        impatient: () => isImpatient(kind.id),
+        ...(judge.stirred === undefined ? {} : { stirred: () => judge.stirred?.() === true }),
       },
     ];
   });
@@ -215,7 +219,9 @@ function teller(
   figures: Figures,
 ) {
   let ledger = restore(outbox.latest(), clock.now());
-  const asked = new Set<string>();
+  const unasked = new Set(
+    posts.flatMap(({ id, every: when }) => (typeof when === "object" && "cron" in when ? [] : [id])),
+  );
   const settledAt = clock.now() + SETTLE_MS;
   const stateMount = stateMountOf(machine, config.stateDir);
   const place = stateMount === undefined ? {} : { stateMount };
@@ -240,7 +246,9 @@ function teller(
 
   return {
     /** Whether a check should not wait for its slow round: a hold time of it runs, or it was never asked yet. */
-    isImpatient: (check: string): boolean => waits(ledger, check) || (!asked.has(check) && clock.now() >= settledAt),
+    isImpatient: (check: string): boolean => waits(ledger, check) || (unasked.has(check) && clock.now() >= settledAt),
+    /** Whether this may be so for any of them. */
+    isRestless: (): boolean => unasked.size > 0 || ledger.checks.size > 0,
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {
       const retired = retire(ledger, new Set(posts.map(({ id }) => id)));
@@ -257,7 +265,7 @@ function teller(
       let drafts: ReturnType<typeof debounce>["drafts"] = [];
       for (const result of results) {
         const { kind, config: own } = result.entry;
-        asked.add(kind.id);
+        unasked.delete(kind.id);
         const check = { id: kind.id, titles: kind.titles, holdOnMs: own.holdOnMs, holdOffMs: own.holdOffMs };
         if ("verdicts" in result) figures.note(kind.id, result.verdicts, at.wall);
         else figures.forget(kind.id);

@@ -51,6 +51,8 @@ interface CheckOrder {
   lang: string;
   clock: Clock;
   machine: Machine;
+  /** What starts this very program. */
+  self: readonly [string, ...string[]];
   signal: AbortSignal;
   say: Say;
 }
@@ -82,6 +84,7 @@ export async function check(order: CheckOrder): Promise<number> {
       ...{ machine, clock, stateDir: config.stateDir, brokers: config.brokers, random: Math.random },
       redact: redactor(config.secretWords),
       run: (program) => runProgram({ ...program, signal: program.signal ?? signal }, clock),
+      ...(file === undefined ? {} : { self: [...order.self, "--config", file] }),
     });
     if (watch === undefined) lines.push({ check: kind.id, name: kind.name, state: "absent" });
     else

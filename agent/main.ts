@@ -31,6 +31,8 @@ const DEFAULT_CONFIG = "/etc/vigil/agent.json";
 const UNKNOWN = 3;
 /** A thread that hangs in a dead mount holds us no longer than this. */
 const LEAVE_MS = 2_000;
+/** What starts this very program. */
+const SELF = [process.execPath, ...process.execArgv, import.meta.filename] as const;
 const COMMANDS = ["run", "check", "config", "inventory"];
 
 async function run(file: string, stop: AbortSignal): Promise<number> {
@@ -66,6 +68,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
           clock,
         );
       },
+      self: [...SELF, "--config", file],
       keep: {
         folder: folderAt(join(stateDir, "checks")),
         slot: (name) => slotAt(config.runtimeDir, name),
@@ -73,10 +76,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
       takeInventory: async (signal) => {
         const { runInventory } = await import("./inventory.ts");
         const { runProgram } = await import("../platform/run.ts");
-        return runInventory(
-          (order) => runProgram({ ...order, signal }, clock),
-          [process.execPath, ...process.execArgv, import.meta.filename, "inventory"],
-        );
+        return runInventory((order) => runProgram({ ...order, signal }, clock), [...SELF, "inventory"]);
       },
     },
     stop,
@@ -117,6 +117,7 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       lang,
       clock: systemClock,
       machine: machineAt(),
+      self: SELF,
       signal: stop,
       say,
     });

@@ -23,6 +23,8 @@ export interface Entry<V> {
    * for an entry with `everyMs`.
    */
   stirred?(): boolean;
+  /** The same, as the keeper of its alarms sees it; asked only while `Walk.restless` says that it is so for some entry. */
+  impatient?(): boolean;
 }
 
 /** What one check answered, or why it did not. */
@@ -46,6 +48,8 @@ export interface Walk {
   slowMs: number;
   /** Needed where an entry has a cron expression. */
   cron?: Cron;
+  /** Whether any entry is impatient. In nearly every fast round none is, and asking each of them costs more than the rest. */
+  restless?: () => boolean;
   /** Told of each tick before its checks are asked: a sign that the loop lives, and how late it was. */
   onTick?: (tick: Tick) => void;
 }
@@ -76,7 +80,7 @@ export async function walkRounds<V, E extends Entry<V>>(
   const seldom = posts.filter(({ entry }) => typeof entry.every === "object" && "everyMs" in entry.every);
   try {
     await Promise.all([
-      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell, stirrable(every("slow"))),
+      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell, every("slow").filter(isStirrable)),
       walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell, seldom),
       ...posts.map((one) => walkCron(within, one, teller.tell)),
     ]);
@@ -112,35 +116,62 @@ function inOrder<V, E extends Entry<V>>(
   };
 }
 
-/** One tier: on slots that never drift; a slot that was missed is not made up. `sleepers` are asked along when stirred. */
-async function walkTier<V, E extends Entry<V>>(
-  { clock, signal, jitter, onTick }: Walk,
+/**
+ * One tier: on slots that never drift; a slot that was missed is not made up. `sleepers` are asked along when due or
+ * stirred. Resolves when the walk ends. A timer that calls back, not a promise: it fires once a second for years.
+ */
+function walkTier<V, E extends Entry<V>>(
+  { clock, signal, jitter, onTick, restless }: Walk,
   tier: "fast" | "slow",
   periodMs: number,
   posts: readonly Post<V, E>[],
   tell: Tell<V, E>,
   sleepers: readonly Post<V, E>[] = [],
 ): Promise<void> {
-  if (posts.length + sleepers.length === 0) return;
+  if (posts.length + sleepers.length === 0 || signal.aborted) return Promise.resolve();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const phase = clock.now() + jitter() * periodMs;
-  for (let slot = 0; !signal.aborted; ) {
+  const looking = sleepers.filter(({ entry }) => entry.stirred !== undefined || typeof entry.every === "object");
+  let slot = 0;
+  let planned = 0;
+  let callOff = (): void => {};
+  const plan = (): void => {
+    if (signal.aborted) return;
     const drawn = phase + slot * periodMs + (jitter() * 2 - 1) * SLOT_JITTER * periodMs;
-    const planned = Math.max(drawn, clock.now());
-    if (!(await slept(clock, planned - clock.now(), signal))) return;
-    onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
-    const telling = askAll(clock, posts, tell, sleepers);
-    if (telling !== undefined) await telling;
+    const nowMs = clock.now();
+    planned = Math.max(drawn, nowMs);
+    callOff = clock.after(planned - nowMs, tick);
+  };
+  const next = (): void => {
     slot = Math.max(slot, Math.floor((clock.now() - phase) / periodMs)) + 1;
-  }
+    plan();
+  };
+  const tick = (): void => {
+    try {
+      onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
+      const telling = askAll(clock, posts, tell, restless?.() === false ? looking : sleepers);
+      if (telling === undefined) next();
+      else telling.then(next, reject);
+    } catch (cause) {
+      reject(cause);
+    }
+  };
+  const end = (): void => {
+    callOff();
+    resolve();
+  };
+  signal.addEventListener("abort", end, { once: true });
+  plan();
+  return promise.finally(() => signal.removeEventListener("abort", end));
 }
 
-const stirrable = <V, E extends Entry<V>>(posts: readonly Post<V, E>[]): Post<V, E>[] =>
-  posts.filter(({ entry }) => entry.stirred !== undefined);
+const isStirrable = <V, E extends Entry<V>>({ entry }: Post<V, E>): boolean =>
+  entry.stirred !== undefined || entry.impatient !== undefined;
 
 /** A look that fails is reason enough to ask. */
 function isStirred<V>(entry: Entry<V>): boolean {
   try {
-    return entry.stirred?.() === true;
+    return entry.impatient?.() === true || entry.stirred?.() === true;
   } catch {
     return true;
   }

@@ -28,6 +28,7 @@ export const children = bench({
       device: "bench-children",
       brokers: [broker.asTls("bench-children")],
       stateDir: join(own, "state"),
+      runtimeDir: join(own, "run"),
       rounds: { fastMs: FAST_MS, slowMs: SLOW_MS },
       heartbeatMs: 1_000,
       telemetryMs: 1_000,

@@ -27,6 +27,7 @@ export const detect = bench({
       device: DEVICE,
       brokers: [broker.asTls(DEVICE)],
       stateDir: join(own, "state"),
+      runtimeDir: join(own, "run"),
       checks: { process: { watch: services.watch } },
     });
     using group = makeGroup("detect");

@@ -82,6 +82,7 @@ async function online(folder: string, disk: Disk, idleS: number, transitions: nu
     device: DEVICE,
     brokers: [broker.asTls(DEVICE)],
     stateDir: join(disk.point, "state"),
+    runtimeDir: join(own, "run"), // in memory on a device: not on the flash
     checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
   });
   using group = makeGroup("flash");

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../platform/clock.ts";
 import { programPath } from "../test/kit/peers.ts";
@@ -9,10 +9,19 @@ import { type Group, type Memory, makeGroup, memoryOf, writtenBytes } from "./cg
 import { Services } from "./services.ts";
 import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
-const EXPORTER_CHECKS = ["filesystem", "meminfo", "loadavg", "cpu", "stat", "pressure", "vmstat"];
+const EXPORTER_CHECKS = ["filesystem", "meminfo", "loadavg", "cpu", "stat", "pressure", "vmstat", "netdev"];
 
-/** The five processes, the root file system, memory, load and processor every 10 s, as each peer writes it. */
-const monit = (folder: string, services: Services): string => `
+/** What everybody watches: five processes, the root file system, memory, load, processor, an interface, a log, a file. */
+interface Watched {
+  services: Services;
+  /** Gets two lines a second; every hundredth is an error. */
+  log: string;
+  file: string;
+  nic: string;
+}
+
+/** The same every 10 s, as each peer writes it. */
+const monit = (folder: string, { services, log, file, nic }: Watched): string => `
 set daemon 10
 set pidfile ${folder}/monit.pid
 set idfile ${folder}/monit.id
@@ -26,16 +35,22 @@ check filesystem root with path /
   if inode usage > 95% then alert
   if changed fsflags then alert
 ${services.names.map((name) => `check process ${name} matching "${name} 100000"\n  if memory > 500 MB then alert`).join("\n")}
+check network nic with interface ${nic}
+  if failed link then alert
+check file log with path ${log}
+  if match "error" then alert
+check file watched with path ${file}
+  if changed checksum then alert
 `;
 
-const collectd = (folder: string, services: Services, port: number): string => `
+const collectd = (folder: string, { services, log, nic }: Watched, port: number): string => `
 Hostname "bench"
 FQDNLookup false
 Interval 10
 BaseDir "${folder}"
 PIDFile "${folder}/collectd.pid"
 TypesDB "/usr/share/collectd/types.db"
-${["df", "memory", "load", "cpu", "processes", "mqtt"].map((name) => `LoadPlugin ${name}`).join("\n")}
+${["df", "memory", "load", "cpu", "processes", "interface", "tail", "mqtt"].map((name) => `LoadPlugin ${name}`).join("\n")}
 <Plugin df>
   MountPoint "/"
   ReportInodes true
@@ -43,6 +58,20 @@ ${["df", "memory", "load", "cpu", "processes", "mqtt"].map((name) => `LoadPlugin
 </Plugin>
 <Plugin processes>
 ${services.names.map((name) => `  Process "${name}"`).join("\n")}
+</Plugin>
+<Plugin interface>
+  Interface "${nic}"
+</Plugin>
+<Plugin tail>
+  <File "${log}">
+    Instance "log"
+    <Match>
+      Regex "error"
+      DSType "CounterInc"
+      Type "counter"
+      Instance "errors"
+    </Match>
+  </File>
 </Plugin>
 <Plugin mqtt>
   <Publish "bench">
@@ -91,25 +120,38 @@ class Candidate implements Disposable {
   }
 }
 
-function startAgent(folder: string, name: string, fastMs: number, broker: TlsBroker, services: Services): Candidate {
+function startAgent(
+  folder: string,
+  name: string,
+  tiers: { fastMs: number; slowMs: number },
+  broker: TlsBroker,
+  { services, log, file, nic }: Watched,
+): Candidate {
   const own = join(folder, name);
   const { argv, env } = install("agent", own, {
     device: `bench-${name}`,
     brokers: [broker.asTls(`bench-${name}`)],
     stateDir: join(own, "state"),
-    rounds: { fastMs, slowMs: 10_000 },
-    checks: { process: { watch: services.watch } },
+    runtimeDir: join(own, "run"),
+    rounds: tiers,
+    // every check that is on by default stays on; those that need targets get what the peers have
+    checks: {
+      process: { watch: services.watch },
+      logs: { files: [{ path: log }] },
+      drift: { files: [{ path: file }] },
+      network: { interfaces: { [nic]: {} } },
+    },
   });
   return new Candidate(folder, name, argv, env);
 }
 
-function startPeers(folder: string, broker: TlsBroker, services: Services, scrapePort: number): Candidate[] {
+function startPeers(folder: string, broker: TlsBroker, watched: Watched, scrapePort: number): Candidate[] {
   const written = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
   };
-  const monitrc = written("monitrc", monit(folder, services));
-  const collectdConf = written("collectd.conf", collectd(folder, services, broker.plainPort));
+  const monitrc = written("monitrc", monit(folder, watched));
+  const collectdConf = written("collectd.conf", collectd(folder, watched, broker.plainPort));
   return [
     new Candidate(folder, "monit", [programPath("monit"), "-I", "-c", monitrc]),
     new Candidate(folder, "collectd", [programPath("collectd"), "-f", "-C", collectdConf]),
@@ -143,6 +185,21 @@ async function scrape(port: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Two lines a second, until `signal` aborts. */
+async function chat(log: string, signal: AbortSignal): Promise<void> {
+  for (let line = 0; !signal.aborted; line += 1) {
+    const words = line % 100 === 99 ? "error: stream 3 lost its source" : "stream 3 sent 25 frames";
+    appendFileSync(log, `2026-11-22 09:00:00.000 relay[812]: ${words} (${line})\n`);
+    await systemClock.sleep(500, signal).catch(() => {}); // the signal is the only reason
+  }
+}
+
+/** An interface with a device behind it. */
+function firstNic(): string {
+  const nic = readdirSync("/sys/class/net").find((name) => existsSync(`/sys/class/net/${name}/device`));
+  return nic ?? "lo";
+}
+
 export const footprint = bench({
   asks: "What does the agent cost beside monit, collectd and node_exporter?",
   minutes: 6,
@@ -153,16 +210,18 @@ export const footprint = bench({
     await using broker = await startTlsBroker(folder.path);
     using running = new DisposableStack();
     const scrapePort = await freePort();
+    const watched: Watched = { services, log: join(folder.path, "service.log"), file: "/etc/hosts", nic: firstNic() };
     const candidates = [
-      startAgent(folder.path, "agent-10s", 10_000, broker, services),
-      startAgent(folder.path, "agent-fast", 1_000, broker, services),
+      startAgent(folder.path, "agent-10s", { fastMs: 10_000, slowMs: 10_000 }, broker, watched),
+      startAgent(folder.path, "agent-fast", { fastMs: 1_000, slowMs: 10_000 }, broker, watched),
       startBareNode(folder.path),
-      ...startPeers(folder.path, broker, services, scrapePort),
+      ...startPeers(folder.path, broker, watched, scrapePort),
     ];
     for (const one of candidates) running.use(one);
     const stop = new AbortController();
     running.defer(() => stop.abort());
     void scrape(scrapePort, stop.signal);
+    void chat(watched.log, stop.signal);
 
     tell(`warm-up ${warm} s, then ${seconds} s`);
     await systemClock.sleep(warm * 1000);

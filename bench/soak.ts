@@ -71,6 +71,7 @@ class Soaked implements Disposable {
       device: `soak-${name}`,
       brokers: [broker.asTls(`soak-${name}`)],
       stateDir: inside(join(folder, "state")),
+      runtimeDir: inside(join(folder, "run")),
       rounds: { fastMs: ROUND_MS, slowMs: ROUND_MS },
       heartbeatMs: 1_000,
       telemetryMs: 1_000,

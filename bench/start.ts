@@ -19,7 +19,10 @@ export const start = bench({
     await using broker = await startTlsBroker(folder.path, ["log_dest stderr", "log_type all"]);
     const own = join(folder.path, "agent");
     const stateDir = join(own, "state");
-    const shipped = install("agent", own, { device: DEVICE, brokers: [broker.asTls(DEVICE)], stateDir });
+    const shipped = install("agent", own, {
+      ...{ device: DEVICE, brokers: [broker.asTls(DEVICE)], stateDir },
+      runtimeDir: join(own, "run"),
+    });
     const { NODE_COMPILE_CACHE: _, ...bare } = shipped.env;
     const without = { ...shipped, env: bare };
     const times = { cached: [] as Start[], without: [] as Start[] };

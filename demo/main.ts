@@ -124,6 +124,7 @@ function prepare({ state, mqttPort, httpPort, device, watch, fresh }: Options): 
     device,
     brokers,
     stateDir: join(state, "agent"),
+    runtimeDir: join(state, "run"),
     heartbeatMs: 10_000,
     telemetryMs: 30_000,
     checks: {

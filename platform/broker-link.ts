@@ -62,6 +62,11 @@ export interface LinkEvents {
 export interface BrokerLink extends AsyncDisposable {
   readonly up: boolean;
   /**
+   * The broker's answer to the last ping of this connection, milliseconds; there is one each keepalive period, whatever
+   * else is said. Undefined before the first, and where the link cannot tell.
+   */
+  readonly rttMs?: number | undefined;
+  /**
    * QoS 1: resolves when the broker has taken it (PUBACK); QoS 0: when written.
    * Rejects with Failure LINK_DOWN (not connected, or the connection ended first), LINK_DENIED (reason 135) or
    * LINK_UNHEARD (reason 16, also for a retained message, which then is kept nevertheless); LINK_REFUSED for a reason

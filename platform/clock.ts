@@ -6,6 +6,8 @@ export interface Clock {
   wall(): number;
   /** Resolves after `ms` milliseconds of `now`; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `work` once, after `ms` (24 days at most), unless it is called off: a sleep without the cost of a promise. Returns how to call it off. */
+  after(ms: number, work: () => void): () => void;
 }
 
 /** A longer timer of Node's runs at once. */
@@ -18,6 +20,10 @@ export const systemClock: Clock = {
     ms <= LONGEST_MS
       ? nap(Math.max(0, ms), signal)
       : nap(LONGEST_MS, signal).then(() => systemClock.sleep(ms - LONGEST_MS, signal)),
+  after(ms, work) {
+    const timer = setTimeout(work, Math.min(Math.max(0, ms), LONGEST_MS));
+    return () => clearTimeout(timer);
+  },
 };
 
 const nap = (ms: number, signal: AbortSignal | undefined): Promise<void> =>

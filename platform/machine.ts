@@ -1,5 +1,16 @@
-import type { StatsFs } from "node:fs";
-import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statfsSync } from "node:fs";
+import type { Stats, StatsFs } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statfsSync,
+  statSync,
+} from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Failure } from "../protocol/failure.ts";
 
@@ -20,6 +31,23 @@ export interface Source {
   close(): void;
 }
 
+/** What the kernel knows of a file without opening it. */
+export interface FileStat {
+  type: "file" | "folder" | "link" | "fifo" | "socket" | "device";
+  /** Bytes. */
+  size: number;
+  /** Permission bits with setuid, setgid and sticky: 0o7777 at most. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Last change of the content; anyone who may write may also set it. */
+  mtimeMs: number;
+  /** Last change of the content or of what is told here; only the kernel sets it. */
+  ctimeMs: number;
+  ino: number;
+  dev: number;
+}
+
 /** The Linux machine under us: /proc, /sys, /etc and the file systems. Reads are synchronous: the kernel answers them from memory. */
 export interface Machine {
   /** Where `path` of the machine lies for us: tests run on a captured tree. */
@@ -31,6 +59,11 @@ export interface Machine {
   list(path: string): readonly string[];
   /** Target of a symbolic link, undefined when there is none. */
   link(path: string): string | undefined;
+  /**
+   * What is at `path`, undefined when nothing is; of a symbolic link what it leads to, or with `follow: false` the link
+   * itself. Waits for the file system: not for a mount that may hang. Throws MACHINE_READ.
+   */
+  stat(path: string, options?: { follow?: boolean }): FileStat | undefined;
   /** Room of the file system mounted at `path`; only for local file systems, which cannot hang. Throws MACHINE_READ. */
   space(path: string): Space;
   /** The same for a mount that may hang for ever: costs a pool thread until the kernel answers, so never ask twice at once. */
@@ -95,6 +128,19 @@ const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: StatsFs): Space
   freeInodes: ffree,
 });
 
+function toStat(stats: Stats): FileStat {
+  const { size, mode, uid, gid, mtimeMs, ctimeMs, ino, dev } = stats;
+  return { type: typeOf(stats), size, mode: mode & 0o7777, uid, gid, mtimeMs, ctimeMs, ino, dev };
+}
+
+function typeOf(stats: Stats): FileStat["type"] {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "folder";
+  if (stats.isSymbolicLink()) return "link";
+  if (stats.isFIFO()) return "fifo";
+  return stats.isSocket() ? "socket" : "device";
+}
+
 /** The machine whose root folder is `root`: `/` on a device, a captured tree in a test. */
 export function machineAt(root = "/"): Machine {
   const at = (path: string): string => (root === "/" ? path : root + path);
@@ -119,6 +165,11 @@ export function machineAt(root = "/"): Machine {
           if (errno(cause) === "EINVAL") return undefined; // there, but no link
           throw cause;
         }
+      }),
+    stat: (path, { follow = true } = {}) =>
+      orAbsent(path, undefined, () => {
+        const stats = (follow ? statSync : lstatSync)(at(path), { throwIfNoEntry: false });
+        return stats === undefined ? undefined : toStat(stats);
       }),
     space(path) {
       try {

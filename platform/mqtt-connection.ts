@@ -70,6 +70,9 @@ export class MqttConnection {
   #holding = 0;
   #acks: number[] = [];
   #answers = 0;
+  /** When the ping was sent that is not answered yet, monotonic ms. */
+  #pingedAt: number | undefined;
+  #rttMs: number | undefined;
   readonly #ended = new AbortController();
 
   constructor(parts: ConnectionParts) {
@@ -81,6 +84,9 @@ export class MqttConnection {
     this.#client = new MqttClient(() => this.#socket, clientOptions(parts));
     this.#client.handleMessage = (packet, callback) => this.#hold(packet, callback);
     this.#client.onKeepaliveTimeout = () => this.#silence();
+    this.#client.on("packetsend", ({ cmd }) => {
+      if (cmd === "pingreq") this.#pingedAt = parts.clock.now();
+    });
     this.#client.on("packetreceive", (packet) => this.#received(packet));
     this.#client.on("connect", (packet) => this.#connected(packet));
     this.#client.on("disconnect", (packet) => this.end(refused(parts.broker, packet.reasonCode ?? 0, "disconnect")));
@@ -89,6 +95,11 @@ export class MqttConnection {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /** As BrokerLink.rttMs. */
+  get rttMs(): number | undefined {
+    return this.#rttMs;
   }
 
   /** As BrokerLink.publish. */
@@ -185,6 +196,7 @@ export class MqttConnection {
     }
     if (this.#over) passOver(packet);
     else if (packet.cmd === "puback") this.#pubackReason = packet.reasonCode ?? 0;
+    else if (packet.cmd === "pingresp") this.#pinged();
     else if (packet.cmd === "publish") this.#take(packet);
   }
 
@@ -206,8 +218,14 @@ export class MqttConnection {
     passOver(packet);
   }
 
+  #pinged(): void {
+    if (this.#pingedAt !== undefined) this.#rttMs = this.#parts.clock.now() - this.#pingedAt;
+    this.#pingedAt = undefined;
+  }
+
   /** A message far beyond our window: nothing more is read until it is taken. */
   #hold(packet: IPublishPacket, callback: () => void): void {
+    this.#pingedAt = undefined; // its answer lies unread: the time it takes would be our own
     if (!this.#up) {
       this.end(brokenOff(this.#parts.broker, new Error("flood before the subscription was confirmed")));
       return;
@@ -314,6 +332,7 @@ function clientOptions({ options, files, link }: ConnectionParts): IClientOption
     clientId,
     clean: false,
     keepalive: keepaliveS,
+    reschedulePings: false, // a ping each period, also while PUBACKs come: its answer is the line's round trip
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,

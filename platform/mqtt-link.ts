@@ -55,6 +55,10 @@ class MqttLink implements BrokerLink {
     return this.#connection?.up ?? false;
   }
 
+  get rttMs(): number | undefined {
+    return this.#connection?.rttMs;
+  }
+
   publish(message: Outgoing): Promise<void> {
     return this.#connection?.publish(message) ?? Promise.reject(notConnected());
   }

@@ -10,6 +10,14 @@ export interface ProgramRun {
   outputCapBytes: number;
   /** Ends it at once when it aborts. */
   signal?: AbortSignal;
+  /** Given, every exit code is an answer: it is told here, and what was printed comes back. An end by a signal still fails. */
+  exited?: (code: number) => void;
+  /** Who it runs as, without further groups; to be another than we are needs root. */
+  user?: { uid: number; gid: number };
+  /** All of its environment; ours when not given. */
+  env?: Readonly<Record<string, string>>;
+  /** Where it runs; our own working folder when not given. */
+  cwd?: string;
 }
 
 /** Runs one program to its end; see `runProgram`. */
@@ -19,18 +27,16 @@ const LAST_WORDS = 400;
 
 /**
  * Runs a program in a process group of its own and resolves with what it printed (UTF-8), once it ended with exit code 0
- * and its output is closed. Past the deadline or the cap, or when `signal` aborts, the whole group is killed, children
- * included.
+ * (any, where the order takes it as an answer) and its output is closed. Past the deadline or the cap, or when `signal`
+ * aborts, the whole group is killed, children included.
  * Rejects with Failure RUN_MISSING, RUN_DEADLINE, RUN_OUTPUT or RUN_FAILED.
  */
-export async function runProgram(
-  { argv, deadlineMs, outputCapBytes, signal }: ProgramRun,
-  clock: Clock,
-): Promise<string> {
+export async function runProgram(order: ProgramRun, clock: Clock): Promise<string> {
+  const { argv, deadlineMs, outputCapBytes, signal, exited } = order;
   if (signal?.aborted) throw new Failure("RUN_FAILED", "not started: we are ending");
-  const [program, ...args] = argv;
+  const [program] = argv;
   const over = new AbortController();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = start(order);
   const killed = Promise.withResolvers<never>();
   const end = (failure: Failure): void => {
     killGroup(child);
@@ -46,11 +52,21 @@ export async function runProgram(
   const stopped = (): void => end(new Failure("RUN_FAILED", `${program} was ended with us`, { facts: { program } }));
   signal?.addEventListener("abort", stopped, { once: true });
   try {
-    return await Promise.race([ended(child, program, outputCapBytes, end), killed.promise]);
+    return await Promise.race([ended(child, program, outputCapBytes, end, exited), killed.promise]);
   } finally {
     signal?.removeEventListener("abort", stopped);
     over.abort();
   }
+}
+
+function start({ argv: [program, ...args], user, env, cwd }: ProgramRun): ChildProcess {
+  return spawn(program, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    ...user,
+    ...(env === undefined ? {} : { env: { ...env } }),
+    ...(cwd === undefined ? {} : { cwd }),
+  });
 }
 
 function ended(
@@ -58,6 +74,7 @@ function ended(
   program: string,
   outputCapBytes: number,
   end: (failure: Failure) => void,
+  exited: ((code: number) => void) | undefined,
 ): Promise<string> {
   const printed: Buffer[] = [];
   let bytes = 0;
@@ -68,7 +85,11 @@ function ended(
     else
       end(
         new Failure("RUN_OUTPUT", `${program} printed more than ${outputCapBytes} bytes`, {
-          facts: { program, outputCapBytes },
+          facts: {
+            program,
+            outputCapBytes,
+            begins: Buffer.concat([...printed, chunk]).toString("utf8", 0, LAST_WORDS),
+          },
         }),
       );
   });
@@ -76,11 +97,16 @@ function ended(
     words = (words + chunk.toString("utf8")).slice(-LAST_WORDS);
   });
   return new Promise((resolve, reject) => {
-    child.once("error", (cause) =>
-      reject(new Failure("RUN_MISSING", `cannot run ${program}: ${cause.message}`, { facts: { program }, cause })),
-    );
+    child.once("error", (cause) => {
+      const errno = "code" in cause ? String(cause.code) : "";
+      reject(
+        new Failure("RUN_MISSING", `cannot run ${program}: ${cause.message}`, { facts: { program, errno }, cause }),
+      );
+    });
     child.once("close", (code, signal) => {
-      if (code === 0) return resolve(Buffer.concat(printed).toString("utf8"));
+      if (code !== null) exited?.(code);
+      if (code === 0 || (code !== null && exited !== undefined))
+        return resolve(Buffer.concat(printed).toString("utf8"));
       const exit = signal ?? String(code);
       reject(
         new Failure("RUN_FAILED", `${program} ended with ${exit}`, { facts: { program, exit, stderr: words.trim() } }),

@@ -37,6 +37,37 @@ export const FAILURES = {
   RUN_DEADLINE: { retry: true, help: "The program did not end in time: it was ended with all its children." },
   RUN_OUTPUT: { retry: false, help: "The program printed more than it may: it was ended." },
   RUN_FAILED: { retry: true, help: "The program ended with an error: its exit code and last words are in the facts." },
+  FILE_UNUSABLE: {
+    retry: true,
+    help: "A file the config names cannot be used: it must be a plain file of sane size, readable by this user; one with a secret 0600.",
+  },
+  DIAL_NAME: { retry: true, help: "The host name has no address: check the name, /etc/hosts and the DNS servers." },
+  DIAL_REFUSED: { retry: true, help: "The host is there, but nothing listens on this port: start the service." },
+  DIAL_UNREACHABLE: { retry: true, help: "No way to this address: check cable, address, route and firewall." },
+  DIAL_TIMEOUT: { retry: true, help: "No (whole) answer in time: the message says in which phase it was cut." },
+  DIAL_RESET: { retry: true, help: "The other side cut the connection before it had answered: see its log." },
+  DIAL_TLS: {
+    retry: true,
+    help: "No TLS handshake: no TLS on this port, a version too old, or a certificate is asked of us.",
+  },
+  DIAL_UNTRUSTED: {
+    retry: true,
+    help: "The server's certificate is not trusted, so nothing was sent: renew it, or name its authority in `caFile`.",
+  },
+  DIAL_PROTOCOL: {
+    retry: true,
+    help: "What came back is not what this protocol allows: another service on this port?",
+  },
+  DIAL_REDIRECT: { retry: true, help: "Redirected too often or to another host: configure the address it leads to." },
+  DIAL_LOCAL: { retry: true, help: "This machine itself could not open the connection: see the error in the facts." },
+  SNMP_AUTH: {
+    retry: true,
+    help: "The device refuses user, password or protocol (SNMPv3): compare them with its own.",
+  },
+  SNMP_INVALID: {
+    retry: true,
+    help: "What the device answers is no sane SNMP: another program on the port, or a faulty agent.",
+  },
   JOURNAL_UNWRITABLE: {
     retry: true,
     help: "The state folder is full or read-only: alarms are kept in memory until it can be written.",

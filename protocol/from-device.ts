@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { BOOT_PATTERN } from "./boot.ts";
+import { MAX_INVENTORY_BYTES } from "./inventory.ts";
 import { SEVERITIES } from "./severity.ts";
 
 /**
@@ -14,7 +15,7 @@ const ts = z.int();
 const title = z.string().min(1).max(200);
 
 /** The largest payload of each kind, in bytes of UTF-8. */
-export const MAX_BYTES = { state: 8192, info: 65536, tele: 8192, alarm: 8192, event: 8192 } as const;
+export const MAX_BYTES = { state: 8192, info: 65536, tele: 8192, alarm: 8192, event: 8192, daily: 65536, inventory: MAX_INVENTORY_BYTES } as const;
 
 export const DeviceState = z.object({
   online: z.boolean(),
@@ -51,6 +52,8 @@ export const DeviceInfo = z.object({
   memory_bytes: z.int().positive().optional(),
   disk_bytes: z.int().positive().optional(),
   packages_hash: z.string().max(128).optional(),
+  /** Names the document on the `inventory` topic that belongs to this. */
+  inventory_hash: z.string().max(128).optional(),
   config_hash: z.string().max(128).optional(),
   ip: z.string().max(64).optional(),
   mac: z.string().max(64).optional(),

@@ -1,7 +1,9 @@
 import type * as core from "zod/v4/core";
+import { DailyCheck } from "./daily.ts";
 import { AlarmChange, DeviceEvent, DeviceInfo, DeviceState, Telemetry } from "./from-device.ts";
+import { InventoryDocument } from "./inventory.ts";
 import { TicketLogEntry, TicketSnapshot } from "./ticket.ts";
-import { Ack, AggregatorState, Resync } from "./to-device.ts";
+import { Ack, AggregatorState, InventoryAsk, Resync } from "./to-device.ts";
 import { ROOT } from "./topics.ts";
 
 export interface MessageKind {
@@ -37,8 +39,18 @@ export const MESSAGES = {
     to: "aggregator, dashboards",
     qos: 1,
     retained: true,
-    says: "inventory of a device",
-    saysZh: "设备资产清单",
+    says: "what a device is, in a few facts; `inventory_hash` names its inventory document",
+    saysZh: "设备资产概要；inventory_hash 指明对应的资产明细",
+  },
+  InventoryDocument: {
+    topic: `${ROOT}/d/{device}/inventory`,
+    schema: InventoryDocument,
+    from: "agent",
+    to: "aggregator, dashboards",
+    qos: 1,
+    retained: true,
+    says: "hardware, packages and peripherals of a device: a nested document, told only when it changed",
+    saysZh: "设备软硬件资产明细：嵌套文档，仅在变化时上报",
   },
   Telemetry: {
     topic: `${ROOT}/d/{device}/tele/{code}`,
@@ -71,6 +83,17 @@ export const MESSAGES = {
     says: "a moment: an agent start, a clock jump",
     saysZh: "瞬时事件：代理启动、时钟跳变",
   },
+  DailyCheck: {
+    topic: `${ROOT}/d/{device}/daily`,
+    schema: DailyCheck,
+    from: "agent",
+    to: "aggregator, dashboards",
+    qos: 1,
+    retained: false,
+    expiryS: 604800,
+    says: "the daily check: every check's state and figures, once a day; its list nests, its counts are flat",
+    saysZh: "每日自检（日检）：全部检查项的状态与读数，每天一次；明细嵌套，计数在顶层",
+  },
   Ack: {
     topic: `${ROOT}/d/{device}/ack`,
     schema: Ack,
@@ -91,6 +114,17 @@ export const MESSAGES = {
     expiryS: 60,
     says: "tell everything again",
     saysZh: "请重新上报全部内容",
+  },
+  InventoryAsk: {
+    topic: `${ROOT}/d/{device}/cmd/inventory`,
+    schema: InventoryAsk,
+    from: "aggregator",
+    to: "agent",
+    qos: 1,
+    retained: false,
+    expiryS: 60,
+    says: "tell the inventory document again",
+    saysZh: "请重新上报资产明细",
   },
   TicketSnapshot: {
     topic: `${ROOT}/t/{ticket}`,

@@ -11,6 +11,10 @@ export type Ack = z.infer<typeof Ack>;
 export const Resync = z.object({ because: z.optional(z.string().check(z.maxLength(200))) });
 export type Resync = z.infer<typeof Resync>;
 
+/** `cmd/inventory`: publish the inventory document, which the aggregator lacks. */
+export const InventoryAsk = z.object({ because: z.optional(z.string().check(z.maxLength(200))) });
+export type InventoryAsk = z.infer<typeof InventoryAsk>;
+
 /** Birth and will of an aggregator; a device that hears a new `boot` sends what is not acknowledged at once. */
 export const AggregatorState = z.object({
   online: z.boolean(),

@@ -30,6 +30,8 @@ export function fingerprint(text: string): string {
 export const topics = {
   state: (device: string) => `${ROOT}/d/${device}/state`,
   info: (device: string) => `${ROOT}/d/${device}/info`,
+  inventory: (device: string) => `${ROOT}/d/${device}/inventory`,
+  daily: (device: string) => `${ROOT}/d/${device}/daily`,
   tele: (device: string, group: string) => `${ROOT}/d/${device}/tele/${group}`,
   alarm: (device: string, code: string) => `${ROOT}/d/${device}/alm/${code}`,
   event: (device: string, code: string) => `${ROOT}/d/${device}/evt/${code}`,
@@ -41,7 +43,7 @@ export const topics = {
 } as const;
 
 /** What the aggregator subscribes to: everything devices say, and nothing it says itself. */
-export const FROM_DEVICES = ["state", "info", "tele/+", "alm/+", "evt/+"].map((branch) => `${ROOT}/d/+/${branch}`);
+export const FROM_DEVICES = ["state", "info", "inventory", "daily", "tele/+", "alm/+", "evt/+"].map((branch) => `${ROOT}/d/+/${branch}`);
 /** What one device subscribes to. */
 export const toDevice = (device: string): string[] => [
   topics.ack(device),
@@ -49,8 +51,12 @@ export const toDevice = (device: string): string[] => [
   topics.aggregator("+"),
 ];
 
+/** Branches with nothing below them. */
+const PLAIN = ["state", "info", "inventory", "daily"] as const;
+const isPlain = (branch: string): branch is (typeof PLAIN)[number] => (PLAIN as readonly string[]).includes(branch);
+
 export type DeviceTopic =
-  | { kind: "state" | "info"; device: string }
+  | { kind: (typeof PLAIN)[number]; device: string }
   | { kind: "tele" | "alarm" | "event"; device: string; code: string };
 
 const BRANCHES = { tele: "tele", alm: "alarm", evt: "event" } as const;
@@ -59,7 +65,7 @@ const BRANCHES = { tele: "tele", alm: "alarm", evt: "event" } as const;
 export function readDeviceTopic(topic: string): DeviceTopic {
   const [root, version, d, device = "", branch = "", code, ...rest] = topic.split("/");
   if (`${root}/${version}` === ROOT && d === "d" && ID_PATTERN.test(device) && rest.length === 0) {
-    if ((branch === "state" || branch === "info") && code === undefined) return { kind: branch, device };
+    if (isPlain(branch) && code === undefined) return { kind: branch, device };
     if (Object.hasOwn(BRANCHES, branch) && code !== undefined && CODE_PATTERN.test(code)) {
       return { kind: BRANCHES[branch as keyof typeof BRANCHES], device, code };
     }

@@ -84,6 +84,8 @@ export interface CheckPorts extends LocalPorts {
   keep?: Keep;
   /** Absent in a round by hand. */
   link?: () => LinkFacts;
+  /** What starts this very program with its config; a command after it runs as a short-lived child, with a heap of its own. */
+  self?: readonly [string, ...string[]];
 }
 
 /** A check at work: it remembers what rates and trends need between rounds. */

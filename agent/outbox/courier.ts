@@ -10,6 +10,7 @@ import { hear } from "./hear.ts";
 import { activeCodes, infoLetter, recordLetter, stateLetter, telemetryLetter } from "./letters.ts";
 import type { KeptTelemetry, Outbox } from "./outbox.ts";
 import { byPlace, placeKey, Session } from "./session.ts";
+import { Skews } from "./skews.ts";
 
 export interface CourierOptions {
   outbox: Outbox;
@@ -90,6 +91,7 @@ class BrokerCourier implements Courier {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   readonly #aggregators = new Map<string, string>();
+  readonly #skews = new Skews(MOST_AGGREGATORS);
   readonly #loggedOnce = new Set<string>();
   readonly #keptAt = new Map<string, number>();
   #session: Session | undefined;
@@ -144,7 +146,13 @@ class BrokerCourier implements Courier {
   }
 
   link(): LinkFacts {
-    return { up: this.#isUp(this.#session) };
+    const { rttMs } = this.#link;
+    const skew = this.#skews.least(this.#options.clock.now());
+    return {
+      up: this.#isUp(this.#session),
+      ...(rttMs === undefined ? {} : { rttMs }),
+      ...(skew === undefined ? {} : { skew }),
+    };
   }
 
   /** Says goodbye, where somebody listens, and closes the link. */
@@ -197,7 +205,11 @@ class BrokerCourier implements Courier {
       const heard = hear(this.#options.device, message);
       if (heard.kind === "ack") await this.#acked(heard.place);
       if (heard.kind === "resync") this.#session?.askBirth(RESYNC_EVERY_MS);
-      if (heard.kind === "aggregator" && heard.online) this.#aggregator(heard.node, heard.boot, message.retained);
+      if (heard.kind === "aggregator" && heard.online) {
+        this.#aggregator(heard.node, heard.boot, message.retained);
+        const { clock } = this.#options;
+        if (!message.retained) this.#skews.heard(heard.node, heard.ts, { now: clock.now(), wall: clock.wall() });
+      }
       this.#ring();
     } catch (cause) {
       this.#refuse(cause, "heard");

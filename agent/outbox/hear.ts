@@ -8,7 +8,7 @@ import { readToDeviceTopic } from "../../protocol/topics.ts";
 export type Heard =
   | { kind: "ack"; place: Place }
   | { kind: "resync" }
-  | { kind: "aggregator"; node: string; boot: string; online: boolean };
+  | { kind: "aggregator"; node: string; boot: string; online: boolean; ts: number };
 
 /** Reads one message of whatever origin. Throws MESSAGE_TOPIC, MESSAGE_TOO_LARGE or MESSAGE_INVALID, nothing else. */
 export function hear(device: string, { topic, payload }: Incoming): Heard {
@@ -21,8 +21,8 @@ export function hear(device: string, { topic, payload }: Incoming): Heard {
     case "ack":
       return { kind: "ack", place: fitting(Ack.safeParse(body), about.kind) };
     case "aggregator": {
-      const { boot, online } = fitting(AggregatorState.safeParse(body), about.kind);
-      return { kind: "aggregator", node: about.node, boot, online };
+      const { boot, online, ts } = fitting(AggregatorState.safeParse(body), about.kind);
+      return { kind: "aggregator", node: about.node, boot, online, ts };
     }
     case "command":
       if (about.name !== "resync") throw invalid("command", `no command ${about.name}`);

@@ -30,6 +30,7 @@ function machineOf(files: Record<string, string | Failure>): Machine {
     source: (path) => ({ read: () => read(path), close: () => undefined }),
     list: () => [],
     link: () => undefined,
+    stat: () => undefined,
     space: denied,
     remoteSpace: async () => denied(),
     writable: () => "yes",
@@ -76,6 +77,7 @@ function agentOf({
       notify: { ready: () => {}, watchdog: () => pings.push(clock.now()), status: () => {}, stopping: () => {} },
       watchdogMs: 60_000,
       takeInventory: async () => ({}),
+      self: ["vigil-agent"],
       run: async () => "",
       keep: {
         folder: folderAt("/nonexistent/vigil"),

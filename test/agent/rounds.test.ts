@@ -85,6 +85,39 @@ describe("slots", () => {
     ]);
     await end(rounds);
   });
+  test("a seldom check is asked with the slow round that is due, and wakes nobody by itself", async () => {
+    const clock = new HandClock();
+    const slow = check(clock, "disk", "slow");
+    const seldom = check(clock, "certificate", { everyMs: 60_000 });
+    const rounds = walk(clock, [slow.entry, seldom.entry]);
+    await clock.wind(130_000);
+    expect(seldom.asked).toEqual([5_000, 65_000, 125_000]);
+    expect(rounds.ticks.map(({ at }) => at).filter((at) => !slow.asked.includes(at))).toEqual([]);
+    await end(rounds);
+  });
+  test("a seldom check that is stirred is asked in every slow round, never in a fast one", async () => {
+    const clock = new HandClock();
+    const process = check(clock, "process", "fast");
+    const seldom = check(clock, "switch", { everyMs: 3_600_000 });
+    let stirred = false;
+    const rounds = walk(clock, [process.entry, { ...seldom.entry, stirred: () => stirred }]);
+    await clock.wind(20_000);
+    stirred = true;
+    await clock.wind(30_000);
+    stirred = false;
+    await clock.wind(30_000);
+    expect(seldom.asked).toEqual([5_000, 25_000, 35_000, 45_000]);
+    await end(rounds);
+  });
+  test("a seldom check that comes out of step with the slow rounds' jitter does not lose a whole round", async () => {
+    const clock = new HandClock();
+    const draws = [0.5, 0.999, 0, 0.999, 0, 0.999, 0, 0.999, 0, 0.999, 0, 0.999, 0];
+    const seldom = check(clock, "service", { everyMs: 30_000 });
+    const rounds = walk(clock, [seldom.entry], { jitter: () => draws.shift() ?? 0.5 });
+    await clock.wind(100_000);
+    expect(seldom.asked.map((at) => Math.round((at - 5_000) / 10_000))).toEqual([0, 3, 6, 9]);
+    await end(rounds);
+  });
   test("a start falls anywhere in the period, each slot a little beside its place, and none drifts", async () => {
     const clock = new HandClock();
     const draws = [0.9, 0, 0.999, 0.5, 0, 0.999];
@@ -101,6 +134,7 @@ describe("slots", () => {
       now: () => clock.now() + asleep,
       wall: () => clock.wall(),
       sleep: (ms, signal) => clock.sleep(ms, signal),
+      after: (ms, work) => clock.after(ms, work),
     };
     const asked: number[] = [];
     const stop = new AbortController();
@@ -123,6 +157,7 @@ describe("slots", () => {
       now: () => clock.now(),
       wall: () => clock.wall(),
       sleep: (ms, signal) => clock.sleep(ms + 300, signal),
+      after: (ms, work) => clock.after(ms + 300, work),
     };
     const stop = new AbortController();
     const done = walkRounds<string, Check>(

@@ -34,6 +34,13 @@ export class HandClock implements Clock {
       );
     });
   }
+  after(ms: number, work: () => void): () => void {
+    const entry = { due: this.#now + Math.max(0, ms), wake: work };
+    this.#waiting.push(entry);
+    return () => {
+      this.#waiting = this.#waiting.filter((other) => other !== entry);
+    };
+  }
   async wind(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();

@@ -1,8 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { machineAt } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
+import { run } from "../kit/peers.ts";
 import { tempFolder } from "../kit/temp.ts";
 
 describe("a file of the machine", () => {
@@ -43,5 +45,46 @@ describe("a file of the machine", () => {
     expect(machine.list("/proc/none")).toEqual([]);
     expect(() => machine.read("/proc")).toThrow(Failure);
     expect(() => machine.read("/proc")).toThrow(/\/proc.*EISDIR/);
+  });
+});
+
+describe("what the kernel knows of a file", () => {
+  test("is told without opening it, of a link what it leads to or the link itself", () => {
+    using folder = tempFolder();
+    const at = (name: string) => join(folder.path, name);
+    writeFileSync(at("conf"), "故障");
+    chmodSync(at("conf"), 0o4640);
+    utimesSync(at("conf"), 1_700_000_000, 1_700_000_000.25);
+    symlinkSync("conf", at("link"));
+    symlinkSync("nowhere", at("broken"));
+    const machine = machineAt(folder.path);
+    const { ino, dev, ctimeMs, uid, gid } = statSync(at("conf"));
+    const stat = { type: "file", size: 6, mode: 0o4640, mtimeMs: 1_700_000_000_250, ino, dev, ctimeMs, uid, gid };
+    expect(machine.stat("/conf")).toEqual(stat);
+    expect(machine.stat("/link")).toEqual(stat);
+    expect(machine.stat("/link", { follow: false })).toMatchObject({ type: "link", size: 4 });
+    expect(machine.stat("/broken")).toBeUndefined();
+    expect(machine.stat("/broken", { follow: false })).toMatchObject({ type: "link" });
+    expect(machine.stat("/none")).toBeUndefined();
+    expect(machine.stat("/conf/none")).toBeUndefined();
+    expect(machine.stat("/")).toMatchObject({ type: "folder" });
+  });
+
+  test("tells what is no file from what is", async () => {
+    using folder = tempFolder();
+    const machine = machineAt();
+    run("mkfifo", [join(folder.path, "fifo")]);
+    const server = createServer();
+    await new Promise<void>((listening) => server.listen(join(folder.path, "socket"), listening));
+    expect(machine.stat(join(folder.path, "fifo"))?.type).toBe("fifo");
+    expect(machine.stat(join(folder.path, "socket"))?.type).toBe("socket");
+    expect(machine.stat("/dev/null")?.type).toBe("device");
+    server.close();
+  });
+
+  test("is a typed failure where the way there is not ours", () => {
+    using folder = tempFolder();
+    symlinkSync("loop", join(folder.path, "loop"));
+    expect(() => machineAt().stat(join(folder.path, "loop"))).toThrow(/loop.*ELOOP/);
   });
 });

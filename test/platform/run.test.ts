@@ -93,6 +93,35 @@ test("it is ended, with its children, when its owner ends", async () => {
   });
 });
 
+test("an exit code that is an answer comes with what was printed; an end by a signal is none", async () => {
+  const codes: number[] = [];
+  const exited = (code: number): number => codes.push(code);
+  const asked = (script: string) => runProgram({ argv: ["sh", "-c", script], ...roomy, exited }, systemClock);
+  expect(await asked("echo bad; exit 2")).toBe("bad\n");
+  expect(await asked("echo well")).toBe("well\n");
+  await expect(asked("kill -KILL $$")).rejects.toMatchObject({ code: "RUN_FAILED", facts: { exit: "SIGKILL" } });
+  expect(codes).toEqual([2, 0]);
+});
+
+test("it sees the environment and the folder it is given, and nothing of ours", async () => {
+  const env = { PATH: "/usr/bin:/bin", A: "1" };
+  const said = await runProgram({ argv: ["sh", "-c", "pwd; env"], ...roomy, env, cwd: "/" }, systemClock);
+  expect(said.split("\n").toSorted()).toEqual(["", "/", "A=1", "PATH=/usr/bin:/bin", "PWD=/"]);
+});
+
+test.skipIf(process.getuid?.() !== 0)("it runs as the user it is given, without our groups", async () => {
+  const argv: [string, ...string[]] = ["sh", "-c", "id -u; id -g; id -G"];
+  expect(await runProgram({ argv, ...roomy, user: { uid: 65_534, gid: 65_534 }, cwd: "/" }, systemClock)).toBe(
+    "65534\n65534\n65534\n",
+  );
+});
+
+test("what was printed over the cap is told by its beginning", async () => {
+  await expect(run("sh", "-c", "echo first line; yes")).rejects.toMatchObject({
+    facts: { begins: expect.stringMatching(/^first line\ny/) },
+  });
+});
+
 async function written(path: string): Promise<string> {
   for (;;) {
     try {
