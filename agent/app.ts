@@ -1,15 +1,17 @@
 import type { OpenLink } from "../platform/broker-link.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cron } from "../platform/cron.ts";
+import type { Folder } from "../platform/files.ts";
 import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
 import { redactor } from "../platform/redact.ts";
 import type { RunProgram } from "../platform/run.ts";
+import type { Draft } from "../protocol/record.ts";
 import { explain } from "./alarms/causes.ts";
 import { debounce } from "./alarms/debounce.ts";
 import { actives, restore, retire, waits } from "./alarms/ledger.ts";
-import { configured } from "./checks/all.ts";
+import { configured, everyCheck } from "./checks/all.ts";
 import {
   beginOrLater,
   type CheckConfig,
@@ -22,9 +24,12 @@ import {
 import { chooseVolumes, parseMountInfo } from "./checks/disk-mounts.ts";
 import { type SelfCheck, selfCheck } from "./checks/self.ts";
 import type { AgentConfig } from "./config.ts";
+import { Answers, type DailyParts, lookForDaily } from "./daily.ts";
+import { discreet, discreetSubjects } from "./discreet.ts";
 import { Figures } from "./figures.ts";
 import { bareInfo, type Inventory } from "./inventory.ts";
 import { type Courier, startCourier } from "./outbox/courier.ts";
+import { InventoryPost } from "./outbox/inventory-post.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { type Entry, type Result, walkRounds } from "./rounds.ts";
 
@@ -51,6 +56,8 @@ export interface AgentParts {
   keep: Keep;
   /** What starts this very program with its config, for checks that need a child. */
   self: readonly [string, ...string[]];
+  /** Where that child leaves the inventory document; absent where none is told. */
+  stateFolder?: Pick<Folder, "read" | "replace">;
   /** Asks the short-lived child what this device is; ends it and rejects when `signal` aborts. */
   takeInventory(signal: AbortSignal): Promise<Inventory>;
 }
@@ -66,6 +73,8 @@ interface Post extends Entry<readonly Verdict[]> {
 const SETTLE_MS = 1_000;
 const FIRST_INVENTORY_MS = 20_000;
 const SESSION_EXPIRY_S = 3_600;
+/** The day's check is looked after so often, in slow rounds, and at least so often; the first time after as long: NTP may need it. */
+const DAILY_LOOK = { rounds: 6, mostMs: 60_000 } as const;
 
 /** Runs until `stop` aborts, then says goodbye. Never rejects for a fault of the device: those are alarms. */
 export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<void> {
@@ -74,7 +83,17 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   const broken = new AbortController();
   const signal = AbortSignal.any([stop, broken.signal]);
   let inventory = { ...bareInfo(parts.machine), config_hash: parts.configHash };
-  const courier = stack.use(startCourier({ ...courierPart(parts), info: () => inventory }));
+  const post = parts.stateFolder && new InventoryPost({ device: config.device, folder: parts.stateFolder, make: stock });
+  const courier = stack.use(
+    startCourier({ ...courierPart(parts), info: () => inventory, ...(post && { inventory: post }) }),
+  );
+  async function stock(): Promise<void> {
+    const found = { ...(await parts.takeInventory(signal)), config_hash: parts.configHash };
+    await post?.found(found.inventory_hash);
+    if (JSON.stringify(found) === JSON.stringify(inventory)) return courier.wake(); // its document may be untold yet
+    inventory = found;
+    courier.tellInfo();
+  }
   const self = selfCheck({
     stats: () => {
       const { roomBytes: maxBytes, ...stats } = outbox.stats();
@@ -87,7 +106,9 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   const posts: Post[] = begin(parts, ports, self, stack, (check) => tell.isImpatient(check));
   const watchdog = dogWalker(parts, posts);
   const figures = new Figures();
-  const tell = teller(parts, courier, posts, figures);
+  const answers = new Answers();
+  const tell = teller(parts, courier, posts, { figures, answers });
+  const daily = { ...dailyPart(parts, posts, self), answers, tell: (draft: Draft) => tell.append([draft]) };
   await tell.first();
 
   const startedAt = clock.now();
@@ -119,22 +140,39 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
       signal,
     ),
     every(parts, config.telemetryMs, 2_000, () => courier.telemetry(figures.samples((id) => id !== "self")), signal),
-    every(
-      parts,
-      config.inventoryMs,
-      FIRST_INVENTORY_MS,
-      async () => {
-        const found = { ...(await parts.takeInventory(signal)), config_hash: parts.configHash };
-        if (JSON.stringify(found) === JSON.stringify(inventory)) return;
-        inventory = found;
-        courier.tellInfo();
-      },
-      signal,
-    ),
+    every(parts, config.inventoryMs, FIRST_INVENTORY_MS, stock, signal),
+    config.daily.enabled
+      ? every(parts, dailyLookMs(config), dailyLookMs(config), () => lookForDaily(daily, signal), signal)
+      : undefined,
     watchdog.walk(signal),
   ]).finally(() => broken.abort());
   notify.stopping();
   log.info({ event: "agent.stopping" }, "saying goodbye");
+}
+
+const dailyLookMs = ({ rounds }: AgentConfig): number =>
+  Math.min(DAILY_LOOK.rounds * rounds.slowMs, DAILY_LOOK.mostMs);
+
+/** What the day's check is made of: every check there is, whether it runs or not. */
+function dailyPart(
+  { config, clock, log, outbox, version, configHash }: AgentParts,
+  posts: readonly Post[],
+  self: SelfCheck,
+): Omit<DailyParts, "answers" | "tell"> {
+  const all = [...everyCheck(config.checks), { kind: self, config: config.checks.self }];
+  const running = new Set(posts.map(({ id }) => id));
+  return {
+    ...{ clock, log, device: config.device, config: config.daily, slowMs: config.rounds.slowMs },
+    checks: all.map(({ kind, config: { enabled, every: when, deadlineMs } }) => ({
+      kind,
+      state: running.has(kind.id) ? "watched" : enabled ? "absent" : "disabled",
+      ...(typeof when === "object" && "cron" in when ? {} : { deadlineMs }),
+    })),
+    days: () => outbox.days(),
+    roomBytes: outbox.stats().roomBytes,
+    facts: { agent: version, config_hash: configHash },
+    redact: redactor(config.secretWords),
+  };
 }
 
 const checkPorts = ({ config, machine, clock, run, random, keep, self }: AgentParts, courier: Courier): CheckPorts => ({
@@ -216,7 +254,7 @@ function teller(
   { config, clock, log, outbox, machine, version }: AgentParts,
   courier: Courier,
   posts: readonly Post[],
-  figures: Figures,
+  { figures, answers }: { figures: Figures; answers: Answers },
 ) {
   let ledger = restore(outbox.latest(), clock.now());
   const unasked = new Set(
@@ -225,10 +263,12 @@ function teller(
   const settledAt = clock.now() + SETTLE_MS;
   const stateMount = stateMountOf(machine, config.stateDir);
   const place = stateMount === undefined ? {} : { stateMount };
+  const redact = redactor(config.secretWords);
+  const named = discreetSubjects(redact);
 
   async function append(drafts: Parameters<Outbox["append"]>[0]): Promise<void> {
     if (drafts.length === 0) return;
-    for (const kept of await outbox.append(drafts)) {
+    for (const kept of await outbox.append(drafts.map((draft) => discreet(draft, redact)))) {
       if (kept.kind === "alarm")
         log.warn(
           {
@@ -245,10 +285,12 @@ function teller(
   }
 
   return {
-    /** Whether a check should not wait for its slow round: a hold time of it runs, or it was never asked yet. */
-    isImpatient: (check: string): boolean => waits(ledger, check) || (unasked.has(check) && clock.now() >= settledAt),
+    /** Whether a check should not wait for its slow round: a hold time of it runs, it was never asked yet, or the day's check wants it. */
+    isImpatient: (check: string): boolean =>
+      waits(ledger, check) || (unasked.has(check) && clock.now() >= settledAt) || answers.wants(check),
     /** Whether this may be so for any of them. */
-    isRestless: (): boolean => unasked.size > 0 || ledger.checks.size > 0,
+    isRestless: (): boolean => unasked.size > 0 || ledger.checks.size > 0 || answers.wantsAny,
+    append,
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {
       const retired = retire(ledger, new Set(posts.map(({ id }) => id)));
@@ -267,12 +309,12 @@ function teller(
         const { kind, config: own } = result.entry;
         unasked.delete(kind.id);
         const check = { id: kind.id, titles: kind.titles, holdOnMs: own.holdOnMs, holdOffMs: own.holdOffMs };
-        if ("verdicts" in result) figures.note(kind.id, result.verdicts, at.wall);
-        else figures.forget(kind.id);
-        const round =
-          "verdicts" in result
-            ? { check, verdicts: result.verdicts }
-            : { check, failed: { because: result.failed.because } };
+        const verdicts = "verdicts" in result ? named(result.verdicts) : undefined;
+        if (verdicts === undefined) figures.forget(kind.id);
+        else figures.note(kind.id, verdicts, at.wall);
+        const because = "failed" in result ? result.failed.because : "";
+        answers.note(kind.id, at.now, verdicts ?? because);
+        const round = verdicts === undefined ? { check, failed: { because } } : { check, verdicts };
         const step = debounce(ledger, round, at);
         ledger = step.ledger;
         if (step.drafts.length > 0) drafts = [...drafts, ...step.drafts];

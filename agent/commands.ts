@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Clock } from "../platform/clock.ts";
 import { parseConfig, readConfig } from "../platform/config-file.ts";
 import type { Machine } from "../platform/machine.ts";
-import { redactor } from "../platform/redact.ts";
+import { type Redact, redactor } from "../platform/redact.ts";
 import { runProgram } from "../platform/run.ts";
 import { displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
@@ -10,7 +10,6 @@ import { type Grade, LEVEL_NAMES, LEVELS, rank } from "../protocol/severity.ts";
 import { configured } from "./checks/all.ts";
 import { beginOrLater, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
 import { AgentConfig } from "./config.ts";
-import { takeInventory } from "./inventory.ts";
 import { type Entry, runOnce } from "./rounds.ts";
 
 /** What a person at the device asks by hand. */
@@ -38,10 +37,6 @@ export async function validate(file: string, say: Say): Promise<number> {
   const on = Object.entries(config.checks).filter(([, { enabled }]) => enabled);
   return say(`${file}: 正确 valid (${config.device}; ${on.map(([id]) => id).join(", ")})\n`);
 }
-
-/** Prints the inventory, one line of JSON: also what the agent asks its short-lived child for. */
-export const inventory = async (machine: Machine, say: Say): Promise<number> =>
-  say(`${JSON.stringify(await takeInventory(machine))}\n`);
 
 interface CheckOrder {
   /** The config given by hand; without one `fallback` where it exists, else the defaults. */
@@ -77,12 +72,13 @@ export async function check(order: CheckOrder): Promise<number> {
     file === undefined
       ? parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults")
       : await readConfig(file, AgentConfig);
+  const redact = redactor(config.secretWords);
   const lines: Line[] = [];
   const posts: (Entry<readonly Verdict[]> & { kind: CheckKind; watch: Judge })[] = [];
   for (const { kind, config: own } of configured(config.checks)) {
     const watch = beginOrLater(kind, own, {
       ...{ machine, clock, stateDir: config.stateDir, brokers: config.brokers, random: Math.random },
-      redact: redactor(config.secretWords),
+      redact,
       run: (program) => runProgram({ ...program, signal: program.signal ?? signal }, clock),
       ...(file === undefined ? {} : { self: [...order.self, "--config", file] }),
     });
@@ -101,8 +97,8 @@ export async function check(order: CheckOrder): Promise<number> {
   for (const { watch } of posts) watch.close?.();
   for (const result of results) {
     const { id, name, titles } = result.entry.kind;
-    if ("failed" in result) lines.push({ check: id, name, state: "unknown", says: result.failed.because });
-    else lines.push(...result.verdicts.map((verdict) => lineOf({ check: id, name }, titles, verdict)));
+    if ("failed" in result) lines.push({ check: id, name, state: "unknown", says: redact(result.failed.because) });
+    else lines.push(...result.verdicts.map((verdict) => lineOf({ check: id, name }, titles, verdict, redact)));
   }
   lines.sort((a, b) => a.check.localeCompare(b.check) || (a.subject ?? "").localeCompare(b.subject ?? ""));
   const exit = exitCode(lines);
@@ -114,15 +110,17 @@ export async function check(order: CheckOrder): Promise<number> {
   return exit;
 }
 
-function lineOf(of: Pick<Line, "check" | "name">, titles: CheckKind["titles"], verdict: Verdict): Line {
-  if (verdict.state === "unknown") return { ...of, subject: verdict.subject, state: "unknown", says: verdict.because };
+/** Redacted like what leaves the device: such tables are photographed and passed on. */
+function lineOf(of: Pick<Line, "check" | "name">, titles: CheckKind["titles"], verdict: Verdict, redact: Redact): Line {
+  const subject = redact(verdict.subject);
+  if (verdict.state === "unknown") return { ...of, subject, state: "unknown", says: redact(verdict.because) };
   const title = verdict.grade === "ok" ? undefined : titles[verdict.reason];
   return {
     ...of,
-    subject: verdict.subject,
+    subject,
     state: verdict.grade,
     ...(title === undefined ? {} : { title }),
-    ...(verdict.says === undefined ? {} : { says: verdict.says }),
+    ...(verdict.says === undefined ? {} : { says: redact(verdict.says) }),
     readings: verdict.readings,
   };
 }

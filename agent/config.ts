@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { LOG_LEVELS } from "../platform/log.ts";
 import { ID_PATTERN } from "../protocol/topics.ts";
 import { checkConfigs } from "./checks/all.ts";
+import { cronExpression } from "./checks/check.ts";
 
 const path = z.string().check(z.minLength(1), z.maxLength(4096));
 const ms = (least: number, most: number, fallback: number) =>
@@ -40,6 +41,18 @@ export const AgentConfig = z.strictObject({
   telemetryMs: ms(1_000, 86_400_000, 300_000),
   /** Inventory after start, then so often. */
   inventoryMs: ms(60_000, 2_592_000_000, 86_400_000),
+  /**
+   * The day's check (日检): every check's state and figures in one message, at the first time `at` of each day (cron
+   * expression, device local time), moved by up to `spreadMs` by the device's name so that a fleet does not send at once.
+   */
+  daily: z.prefault(
+    z.strictObject({
+      enabled: z._default(z.boolean(), true),
+      at: z._default(cronExpression, "30 7 * * *"),
+      spreadMs: ms(0, 43_200_000, 300_000),
+    }),
+    {},
+  ),
   outbox: z.prefault(z.strictObject({ maxBytes: ms(262_144, 8_388_608, 4_194_304) }), {}),
   /** Names and words of the site that must never leave the device (people, cases), taken out of every text, in any case. */
   secretWords: z._default(z.array(z.string().check(z.minLength(2), z.maxLength(100))).check(z.maxLength(1_000)), []),

@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { machine as machineName } from "node:os";
-import type { Systeminformation } from "systeminformation";
 import * as z from "zod/mini";
 import type { Machine } from "../platform/machine.ts";
 import type { RunProgram } from "../platform/run.ts";
@@ -28,6 +25,7 @@ export const InventoryAnswer = z.strictObject({
   memory_bytes: whole,
   disk_bytes: whole,
   packages_hash: words(128),
+  inventory_hash: words(128),
   ip: words(64),
   mac: words(64),
 }) satisfies z.ZodMiniType<Inventory>;
@@ -46,7 +44,6 @@ const EMPTY_WORDS = new Set([
   "system product name",
   "system serial number",
 ]);
-const PACKAGE_LISTS = ["/var/lib/dpkg/status", "/var/lib/opkg/status", "/usr/lib/opkg/status"];
 
 /** One line of printable text, or undefined when it says nothing. */
 export function tidy(text: string | undefined, most = 200): string | undefined {
@@ -91,77 +88,6 @@ export const osName = (release: string): string | undefined =>
       ?.replaceAll(/^["']|["']$/g, "")
       .replaceAll(/\\(.)/g, "$1"),
   );
-
-/** SHA-256 over the sorted `name=version` lines of the installed packages in a dpkg or opkg status file; undefined when there are none. */
-export function packagesHash(status: string): string | undefined {
-  const packages = status.split("\n\n").flatMap((block) => {
-    const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1];
-    const name = field("Package");
-    const version = field("Version");
-    const installed = field("Status")?.split(" ")[2] === "installed";
-    return installed && name !== undefined && version !== undefined ? [`${name}=${version}`] : [];
-  });
-  return packages.length === 0 ? undefined : createHash("sha256").update(packages.toSorted().join("\n")).digest("hex");
-}
-
-/**
- * Everything we can learn about this device. Loads systeminformation, which spawns programs and keeps its heap: to be
- * called in the short-lived child `vigil-agent inventory` only. What cannot be found out is left out.
- */
-export async function takeInventory(machine: Machine): Promise<Inventory> {
-  const { default: si } = await import("systeminformation"); // the default: a bundled CommonJS module has no other name
-  const [os, system, bios, cpu, disks, nets] = await Promise.all([
-    orNothing(si.osInfo()),
-    orNothing(si.system()),
-    orNothing(si.bios()),
-    orNothing(si.cpu()),
-    orNothing(si.diskLayout()),
-    orNothing(si.networkInterfaces()),
-  ]);
-  const bare = bareInfo(machine);
-  const diskBytes = (disks ?? []).reduce((sum, { size }) => sum + Math.max(size || 0, 0), 0);
-  const net = mainInterface(nets);
-  return {
-    ...known({
-      model: tidy([tidy(system?.manufacturer), tidy(system?.model)].filter((word) => word !== undefined).join(" ")),
-      serial: tidy(system?.serial),
-      firmware: tidy(
-        [tidy(bios?.vendor), tidy(bios?.version), tidy(bios?.releaseDate)]
-          .filter((word) => word !== undefined)
-          .join(" "),
-      ),
-      os: tidy(`${os?.distro ?? ""} ${os?.release ?? ""}`),
-      arch: tidy(os?.arch, 40),
-      cpu: tidy(`${cpu?.manufacturer ?? ""} ${cpu?.brand ?? ""}`),
-      disk_bytes: Number.isSafeInteger(diskBytes) && diskBytes > 0 ? diskBytes : undefined,
-      ip: tidy(net?.ip4 || net?.ip6, 64),
-      mac: tidy(net?.mac, 64),
-      packages_hash: installedHash(machine),
-    }),
-    ...bare, // the kernel's own words before those guessed from programs' output
-  };
-}
-
-/** The interface of the default route; else the first one with an address that is not loopback. */
-function mainInterface(
-  found: Systeminformation.NetworkInterfacesData | Systeminformation.NetworkInterfacesData[] | undefined,
-): Systeminformation.NetworkInterfacesData | undefined {
-  const all = found === undefined ? [] : [found].flat();
-  return all.find((net) => net.default) ?? all.find((net) => !net.internal && (net.ip4 || net.ip6) !== "");
-}
-
-function installedHash(machine: Machine): string | undefined {
-  for (const path of PACKAGE_LISTS) {
-    try {
-      return packagesHash(readFileSync(machine.at(path), "utf8")); // megabytes: more than Machine.read is for
-    } catch {
-      // not this kind of package list, or not ours to read: the next
-    }
-  }
-  return undefined;
-}
-
-const orNothing = async <T>(asked: Promise<T>): Promise<T | undefined> => asked.catch(() => undefined);
 
 function readOr(machine: Machine, path: string): string | undefined {
   try {

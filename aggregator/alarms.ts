@@ -2,7 +2,7 @@ import { comparePlaces, type Place } from "../protocol/boot.ts";
 import type { AlarmChange } from "../protocol/from-device.ts";
 import type { Severity } from "../protocol/severity.ts";
 import type { Change } from "./changes.ts";
-import { type HeardOf, OWN_CHECK } from "./decode.ts";
+import { type HeardOf, isOwn, OWN_CHECK } from "./decode.ts";
 import type { News } from "./news.ts";
 import type { AlarmRow, DeviceRow, Tx } from "./store.ts";
 import type { TicketDesk } from "./tickets/desk.ts";
@@ -17,6 +17,13 @@ export interface AlarmRules {
   /** Alarm codes one device may have. */
   maxCodes: number;
 }
+
+/** An alarm as we raise it ourselves; its place among others is given to it. */
+export type OwnAlarm = Pick<
+  AlarmRow,
+  "device" | "code" | "active" | "severity" | "check" | "subject" | "reason" | "titleZh" | "titleEn" | "says" | "boot"
+> &
+  Pick<AlarmRow, "value" | "unit">;
 
 /** Why a device of ours is not heard. */
 export type Unheard = "silent" | "offline" | "shutdown";
@@ -60,10 +67,25 @@ export class Alarms {
     await this.#apply(tx, was, offlineRow(device.id, { reason, since, severity, boot }, was, news.now), news);
   }
 
+  /**
+   * An alarm of ours about a device we hear: raised, told anew, or cleared where it is active. False when the device has
+   * as many alarms as it may.
+   */
+  async own(tx: Tx, alarm: OwnAlarm, news: News): Promise<boolean> {
+    const was = await tx.alarm(alarm.device, alarm.code);
+    if (!alarm.active && was?.active !== true) return true;
+    if (was === undefined && !(await this.#room(tx, alarm.device))) return false;
+    const { now } = news;
+    const since = was?.active === true ? was.since : now;
+    const place = { since, seq: (was?.seq ?? 0) + 1, ts: now, receivedAt: now };
+    await this.#apply(tx, was, { ...alarm, flapping: false, ...place, ...carried(was) }, news);
+    return true;
+  }
+
   /** Clears what a state at `place` does not list: it went with the device's state. Own alarms are not the device's to clear. */
   async reconcile(tx: Tx, device: string, active: ReadonlySet<string>, place: Place & { ts: number }, news: News) {
     for (const was of await tx.activeAlarms(device)) {
-      if (was.check === OWN_CHECK || active.has(was.code) || comparePlaces(was, place) > 0) continue;
+      if (isOwn(was.check) || active.has(was.code) || comparePlaces(was, place) > 0) continue;
       const { boot, seq, ts } = place;
       const says = "lost with the device's state";
       await this.#apply(tx, was, { ...was, active: false, boot, seq, ts, receivedAt: news.now, says }, news);

@@ -8,18 +8,24 @@ import { FROM_DEVICES } from "../protocol/topics.ts";
 import { Alarms, OFFLINE } from "./alarms.ts";
 import { type Changes, openChanges } from "./changes.ts";
 import type { AggregatorConfig } from "./config.ts";
+import { DailyDesk } from "./daily/desk.ts";
+import { DailySheets } from "./daily/sheets.ts";
 import { Devices } from "./devices.ts";
 import { Gaps } from "./gaps.ts";
+import { HistoryKeeper } from "./history/keeper.ts";
+import type { HistoryReading, HistoryStore } from "./history-store.ts";
 import type { Figures } from "./http/metrics.ts";
 import { Intake } from "./intake.ts";
+import { InventoryLibrary } from "./inventory/library.ts";
 import type { News } from "./news.ts";
 import { Refusals } from "./refusals.ts";
-import { openRegistry } from "./registry.ts";
+import { type ClassBook, classBook, openRegistry } from "./registry.ts";
 import { Rounds } from "./rounds.ts";
 import { SilenceWatch } from "./silence.ts";
 import { farewell, MqttSink } from "./sinks/mqtt.ts";
 import type { Reading, Store } from "./store.ts";
 import { TicketDesk } from "./tickets/desk.ts";
+import { TrendWatch } from "./trends/watch.ts";
 
 /** A durable session outlives our restarts by so long: what devices say meanwhile waits at the broker. */
 const SESSION_S = 7 * 86_400;
@@ -32,6 +38,7 @@ export interface AggregatorParts {
   /** So many random bytes. */
   random(bytes: number): Uint8Array;
   store: Store;
+  history: HistoryStore;
   openLink: OpenLink;
   /** Opens what reads and watches (the HTTP API); closed when the aggregator ends. */
   serve(face: AggregatorFace): Promise<AsyncDisposable>;
@@ -44,7 +51,10 @@ export interface AggregatorParts {
 /** What the desk may see of a running aggregator. */
 export interface AggregatorFace {
   reading: Reading;
+  history: HistoryReading;
   changes: Changes;
+  classes: ClassBook;
+  daily: DailySheets;
   counters(): Figures;
   health(): { ok: boolean; because: string[] };
 }
@@ -58,22 +68,37 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
   const desk = new TicketDesk(config.tickets, config.tickets.timeZone);
   const alarms = new Alarms(desk, alarmRules(config));
   const gaps = new Gaps();
-  const devices = new Devices({ alarms, registry, memory: gaps, boot, rules: deviceRules(config) });
+  const library = new InventoryLibrary(await store.reading.inventory.hashes());
+  const daily = new DailyDesk(config.tickets.timeZone);
+  const devices = new Devices({ alarms, daily, registry, memory: gaps, boot, rules: deviceRules(config) });
   const watch = new SilenceWatch();
   const refusals = new Refusals(log, clock);
   const changes = openChanges();
+  const history = new HistoryKeeper({ store: parts.history, clock, log, rules: config.history });
   const state = (): AggregatorState => {
     const base = { online: true, boot, ts: clock.wall(), reason: "birth", version } as const;
     return { ...base, lag_ms: Math.round(intake.lagMs), queue: intake.queued };
   };
   const sink = new MqttSink({ node, store, log, wall: () => clock.wall(), state });
   const committed = (news: News): void => {
-    spread(news, { gaps, watch, refusals, now: clock.now() });
+    spread(news, { gaps, library, watch, refusals, now: clock.now() });
     sink.tell(news.changes, news.acks);
     for (const change of news.changes) changes.tell(change);
+    history.take(news.telemetry);
   };
-  const intake = new Intake({ store, desk: devices, clock, log, refusals, limits: config.intake, committed });
-  const rounds = new Rounds({ store, devices, alarms, desk, watch, gaps, intake, sink, clock, log, committed });
+  const intake = new Intake({
+    ...{ store, desk: devices, clock, log, refusals, limits: config.intake, committed },
+    inventories: library,
+  });
+  const rounds = new Rounds({
+    ...{ store, devices, alarms, desk, watch, gaps, library, intake, sink, clock, log, committed },
+    ...{ daily, dailyKeepDays: config.daily.keepDays },
+  });
+  const { classOf } = classBook(config.registry);
+  const trends = new TrendWatch({
+    ...{ store, history: parts.history, alarms, classOf, config: config.trends, timeZone: config.tickets.timeZone },
+    ...{ boot, clock, log, committed },
+  });
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
 
@@ -96,14 +121,25 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
   stack.use(
     await parts.serve({
       reading: store.reading,
+      history: parts.history,
       changes,
-      counters: () => figures(intake, refusals),
+      classes: classBook(config.registry),
+      daily: new DailySheets(store.reading.daily, { ...config.daily, timeZone: config.tickets.timeZone }, () =>
+        clock.wall(),
+      ),
+      counters: () => ({
+        ...figures(intake, refusals),
+        ...history.figures(),
+        vigil_trends_looked_total: trends.looked,
+      }),
       health: () => health(link, intake, rounds),
     }),
   );
   const working = Promise.all([
     intake.run(ended.signal),
     rounds.walk(ended.signal, config.limits.inboxDays, parts.alive),
+    history.walk(ended.signal),
+    trends.walk(ended.signal),
   ]);
   parts.ready?.();
   log.info({ event: "aggregator.started", node, boot, version }, "listening");
@@ -111,6 +147,7 @@ export async function runAggregator(parts: AggregatorParts, signal: AbortSignal)
   await goodbye(link, farewell(node, state(), "shutdown"), sink);
   ended.abort();
   await working;
+  await history.finish();
   log.info({ event: "aggregator.stopped" }, "stopped");
 }
 
@@ -178,8 +215,11 @@ function brokerOf({ host, port, tls }: AggregatorConfig["brokers"][number]): Lin
 /** Carries the news of a commit to what is kept in memory. */
 function spread(
   news: News,
-  { gaps, watch, refusals, now }: { gaps: Gaps; watch: SilenceWatch; refusals: Refusals; now: number },
+  memory: { gaps: Gaps; library: InventoryLibrary; watch: SilenceWatch; refusals: Refusals; now: number },
 ): void {
+  const { gaps, library, watch, refusals, now } = memory;
+  for (const [device, hash] of news.inventories) library.stored(device, hash);
+  for (const [device, hash] of news.named) library.said(device, hash, now);
   for (const [device, open] of news.gaps) gaps.note(device, open, now);
   for (const [device, hole] of news.holes) gaps.setHole(device, hole);
   for (const [device, because] of news.resyncs) gaps.want(device, because);

@@ -2,6 +2,8 @@ import * as z from "zod";
 import { LOG_LEVELS } from "../platform/log.ts";
 import { SEVERITIES } from "../protocol/severity.ts";
 import { CODE_PATTERN, ID_PATTERN } from "../protocol/topics.ts";
+import { HistoryConfig } from "./history/config.ts";
+import { TrendsConfig } from "./trends/config.ts";
 
 const DAY_MS = 86_400_000;
 const path = z.string().min(1).max(4096);
@@ -98,6 +100,21 @@ export const AggregatorConfig = z.strictObject({
       maxNotes: z.int().min(10).max(100_000).default(1_000),
       /** By alarm code, or by the check's name before the dot: how long it must last before it gets a ticket. */
       holdOnMs: z.record(z.string().regex(CODE_PATTERN), ms(0, DAY_MS)).default({}),
+    })
+    .prefault({}),
+  history: HistoryConfig,
+  trends: TrendsConfig,
+  daily: z
+    .strictObject({
+      /** When devices make their daily check (日检), `HH:MM` in the time zone of the tickets; as the agents' config has it. */
+      at: z
+        .string()
+        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM, e.g. 07:30")
+        .default("07:30"),
+      /** One that is not there so much later is missing. */
+      graceMs: ms(0, DAY_MS).default(7_200_000),
+      /** Configuration and performance data of each day are kept so long, fault data for ever. */
+      keepDays: z.int().min(31).max(36_600).default(1_096),
     })
     .prefault({}),
   registry: z

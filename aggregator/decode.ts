@@ -1,8 +1,10 @@
 import type * as z from "zod";
 import type { Incoming } from "../platform/broker-link.ts";
 import { Failure } from "../protocol/failure.ts";
+import { DailyCheck } from "../protocol/daily.ts";
 import { AlarmChange, DeviceEvent, DeviceInfo, DeviceState, MAX_BYTES, Telemetry } from "../protocol/from-device.ts";
-import { type DeviceTopic, readDeviceTopic } from "../protocol/topics.ts";
+import { InventoryDocument } from "../protocol/inventory.ts";
+import { readDeviceTopic } from "../protocol/topics.ts";
 
 /** A message of a device, understood. Its topic, which the broker's ACL guards, says whose it is; never its payload. */
 export type Heard = {
@@ -18,21 +20,44 @@ export type Heard = {
 } & (
   | { kind: "state"; body: DeviceState }
   | { kind: "info"; body: DeviceInfo }
+  /** Without a body it is the one we have. */
+  | { kind: "inventory"; body?: InventoryDocument }
   | { kind: "tele"; code: string; body: Telemetry }
   | HeardRecord
 );
 export type HeardRecord =
   | { kind: "alarm"; code: string; body: AlarmChange; raw: string }
-  | { kind: "event"; code: string; body: DeviceEvent; raw: string };
+  | { kind: "event"; code: string; body: DeviceEvent; raw: string }
+  | { kind: "daily"; code: "daily"; body: DailyCheck; raw: string };
 export type HeardOf<K extends Heard["kind"]> = Extract<Heard, { kind: K }>;
 
 /** Codes the aggregator's own alarms about a device use; a device may not. */
 export const OWN_CHECK = "device";
+export const TREND_CHECK = "trend";
+/** Whether a check, or the check of a code, is ours and none of the device's. */
+export const isOwn = (checkOrCode: string): boolean => {
+  const [check] = checkOrCode.split(".", 1);
+  return check === OWN_CHECK || check === TREND_CHECK;
+};
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Understands a message. Throws MESSAGE_TOPIC, MESSAGE_TOO_LARGE or MESSAGE_INVALID, and nothing else. */
-export function decode({ topic, payload, retained }: Incoming, receivedAt: number, at: number): Heard {
+/** What is known of inventories: they are large, and the broker tells all of them again at each connection. */
+export interface Inventories {
+  has(device: string, hash: string): boolean;
+  /** Whether a new one is taken of this device now, monotonic ms. */
+  admits(device: string, now: number): boolean;
+}
+
+/**
+ * Understands a message. Throws MESSAGE_TOPIC, MESSAGE_TOO_LARGE, MESSAGE_TOO_OFTEN or MESSAGE_INVALID, and nothing else.
+ */
+export function decode(
+  { topic, payload, retained }: Incoming,
+  receivedAt: number,
+  at: number,
+  inventories?: Inventories,
+): Heard {
   const where = readDeviceTopic(topic);
   const size = payload.byteLength;
   if (size > MAX_BYTES[where.kind]) {
@@ -46,12 +71,25 @@ export function decode({ topic, payload, retained }: Incoming, receivedAt: numbe
       return { ...base, kind: "state", body: fit(DeviceState, json().value) };
     case "info":
       return { ...base, kind: "info", body: cleaned(fit(DeviceInfo, json().value)) };
+    case "inventory": {
+      if (isKnown(where.device, payload, inventories)) return { ...base, kind: "inventory" };
+      if (inventories?.admits(where.device, at) === false) {
+        throw new Failure("MESSAGE_TOO_OFTEN", "too many new inventories", { facts: { topic } });
+      }
+      const { packages, ...rest } = fit(InventoryDocument, json().value);
+      return { ...base, kind: "inventory", body: { ...cleanedDeep(rest), packages } }; // names and versions are ASCII
+    }
+    case "daily": {
+      const body = cleanedDeep(fit(DailyCheck, json().value));
+      const raw = JSON.stringify({ date: body.date }); // the day has a place of its own: the inbox need not keep it twice
+      return { ...base, kind: "daily", code: "daily", body, raw };
+    }
     case "tele":
       return { ...base, kind: "tele", code: where.code, body: fit(Telemetry, json().value) };
     case "alarm": {
       const { value, raw } = json();
       const body = cleaned(fit(AlarmChange, value));
-      if (body.check === OWN_CHECK || belongsToUs(where)) throw reserved(topic);
+      if (isOwn(body.check) || isOwn(where.code)) throw reserved(topic);
       return { ...base, kind: "alarm", code: where.code, body, raw };
     }
     case "event": {
@@ -61,10 +99,17 @@ export function decode({ topic, payload, retained }: Incoming, receivedAt: numbe
   }
 }
 
-const belongsToUs = (where: Extract<DeviceTopic, { code: string }>): boolean =>
-  where.code === OWN_CHECK || where.code.startsWith(`${OWN_CHECK}.`);
 const reserved = (topic: string): Failure =>
   new Failure("MESSAGE_TOPIC", "this code is the aggregator's own", { facts: { topic } });
+
+const HASH_FIRST = /^\{"hash":"([0-9a-f]{64})"/;
+
+/** By its first bytes alone, as our agents write them. */
+function isKnown(device: string, payload: Uint8Array, inventories: Inventories | undefined): boolean {
+  const head = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.byteLength, 80)).toString("latin1");
+  const hash = HASH_FIRST.exec(head)?.[1];
+  return hash !== undefined && inventories?.has(device, hash) === true;
+}
 
 function readJson(payload: Uint8Array): { value: unknown; raw: string } {
   try {
@@ -91,4 +136,15 @@ export const clean = (text: string): string => text.replace(UNSAFE, " ").toWellF
 function cleaned<T extends object>(body: T): T {
   const entries = Object.entries(body).map(([key, value]) => [key, typeof value === "string" ? clean(value) : value]);
   return Object.fromEntries(entries) as T;
+}
+
+/** The same for everything a document nests. */
+function cleanedDeep<T>(value: T): T {
+  const walk = (part: unknown): unknown => {
+    if (typeof part === "string") return clean(part);
+    if (Array.isArray(part)) return part.map(walk);
+    if (typeof part !== "object" || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, walk(inner)]));
+  };
+  return walk(value) as T;
 }

@@ -1,7 +1,10 @@
 import type { Place } from "../protocol/boot.ts";
+import type { FailureCode } from "../protocol/failure.ts";
 import type { DeviceState } from "../protocol/from-device.ts";
 import type { Alarms, Unheard } from "./alarms.ts";
+import type { DailyDesk } from "./daily/desk.ts";
 import type { Heard, HeardOf, HeardRecord } from "./decode.ts";
+import { enterInventory } from "./inventory/desk.ts";
 import type { News } from "./news.ts";
 import { ackOf, advance, standing, startsAnew, stateOrder } from "./places.ts";
 import type { Registry } from "./registry.ts";
@@ -24,20 +27,31 @@ export interface DeviceMemory {
   hole(device: string): number | undefined;
 }
 
+export interface DeviceParts {
+  alarms: Alarms;
+  daily: DailyDesk;
+  rules: DeviceRules;
+  registry: Registry;
+  memory: DeviceMemory;
+  /** Name of this start of the aggregator: the order of its own alarms. */
+  boot: string;
+}
+
 /** Claims read at once when an acked place moves over them. */
 const PAGE = 500;
 
 /** What a device says of itself: repeats, order and holes of its records, births and wills, signs of life (rules R1, R2). */
 export class Devices {
   readonly #alarms: Alarms;
+  readonly #daily: DailyDesk;
   readonly #rules: DeviceRules;
   readonly #registry: Registry;
   readonly #memory: DeviceMemory;
-  /** Name of this start of the aggregator: the order of its own alarms. */
   readonly #boot: string;
 
-  constructor(parts: { alarms: Alarms; rules: DeviceRules; registry: Registry; memory: DeviceMemory; boot: string }) {
+  constructor(parts: DeviceParts) {
     this.#alarms = parts.alarms;
+    this.#daily = parts.daily;
     this.#rules = parts.rules;
     this.#registry = parts.registry;
     this.#memory = parts.memory;
@@ -51,10 +65,15 @@ export class Devices {
       if ((await tx.deviceCount()) >= this.#rules.maxDevices) return refuse(news);
       row = this.#stranger(message);
       await tx.saveDevice(row);
+      await this.#daily.met(tx, row.id, message.receivedAt);
     }
     if (message.kind === "state") return this.#state(tx, row, message, news);
     const alive = message.retained ? row : await this.#alive(tx, row, message, news);
-    if (message.kind === "info") return tx.saveInfo(message.device, message.body);
+    if (message.kind === "info") {
+      news.named.set(message.device, message.body.inventory_hash);
+      return tx.saveInfo(message.device, message.body);
+    }
+    if (message.kind === "inventory") return this.#inventory(tx, message, news);
     if (message.kind === "tele") return this.#telemetry(tx, message, news);
     return this.#record(tx, alive, message, news);
   }
@@ -75,12 +94,18 @@ export class Devices {
     return site === undefined ? row : { ...row, site };
   }
 
-  async #telemetry(tx: Tx, { device, code, body, receivedAt }: HeardOf<"tele">, news: News): Promise<void> {
+  async #telemetry(tx: Tx, message: HeardOf<"tele">, news: News): Promise<void> {
+    const { device, code, body, receivedAt } = message;
     const most = this.#rules.maxTelemetryCodes;
-    if (!(await tx.saveTelemetry(device, code, JSON.stringify(body), receivedAt, most))) refuse(news);
+    if (await tx.saveTelemetry(device, code, JSON.stringify(body), receivedAt, most)) news.telemetry.push(message);
+    else refuse(news);
   }
 
-  // Records: alarm changes and moments
+  async #inventory(tx: Tx, { body, ...heard }: HeardOf<"inventory">, news: News): Promise<void> {
+    if (body !== undefined) news.inventories.set(heard.device, await enterInventory(tx.inventory, { ...heard, body }));
+  }
+
+  // Records: alarm changes, moments and daily checks
 
   async #record(tx: Tx, row: DeviceRow, message: Heard & HeardRecord, news: News): Promise<void> {
     const place: Place = { boot: message.body.boot, seq: message.body.seq };
@@ -93,6 +118,7 @@ export class Devices {
     }
     if (!(await this.#claim(tx, message, place))) return this.#repeated(device, message, news);
     if (message.kind === "alarm") await this.#alarms.heard(tx, message, news);
+    if (message.kind === "daily" && !(await this.#daily.heard(tx, message))) refuse(news, "DAILY_DATE");
     if (device.boot === undefined || place.boot > device.boot) device = { ...device, boot: place.boot, link: 0 };
     if (device.acked === undefined) {
       if (device !== row) await tx.saveDevice(device);
@@ -103,7 +129,7 @@ export class Devices {
 
   #claim(tx: Tx, message: Heard & HeardRecord, { boot, seq }: Place): Promise<boolean> {
     const { device, receivedAt, kind, code, raw } = message;
-    const branch = `${kind === "alarm" ? "alm" : "evt"}/${code}`;
+    const branch = BRANCHES[kind](code);
     return tx.claim({ device, boot, seq, receivedAt, branch, payload: raw });
   }
 
@@ -221,7 +247,13 @@ export class Devices {
   }
 }
 
-const refuse = (news: News): void => void news.refused.set("DEVICE_LIMIT", (news.refused.get("DEVICE_LIMIT") ?? 0) + 1);
+const BRANCHES = {
+  alarm: (code: string) => `alm/${code}`,
+  event: (code: string) => `evt/${code}`,
+  daily: () => "daily",
+} as const;
+const refuse = (news: News, code: FailureCode = "DEVICE_LIMIT"): void =>
+  void news.refused.set(code, (news.refused.get(code) ?? 0) + 1);
 
 /** The device as its newest state has it. */
 function stated(row: DeviceRow, { body, retained }: HeardOf<"state">): DeviceRow {

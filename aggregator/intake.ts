@@ -2,7 +2,7 @@ import type { Incoming } from "../platform/broker-link.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/log.ts";
 import { Failure } from "../protocol/failure.ts";
-import { decode, type Heard } from "./decode.ts";
+import { decode, type Heard, type Inventories } from "./decode.ts";
 import { type News, noNews } from "./news.ts";
 import type { Refusals } from "./refusals.ts";
 import type { Store, Tx } from "./store.ts";
@@ -28,6 +28,7 @@ export interface IntakeParts {
   clock: Clock;
   log: Logger;
   refusals: Refusals;
+  inventories?: Inventories;
   limits: IntakeLimits;
   /** Called after each commit, with what it brought about. Must not throw. */
   committed(news: News): void;
@@ -58,7 +59,7 @@ export class Intake {
   #held = false;
   #closing = false;
   /** By kind of message: committed so far. */
-  readonly taken = { state: 0, info: 0, tele: 0, alarm: 0, event: 0 };
+  readonly taken = { state: 0, info: 0, inventory: 0, tele: 0, alarm: 0, event: 0, daily: 0 };
   duplicates = 0;
   /** From arrival to commit of the last batch's oldest message, milliseconds. */
   lagMs = 0;
@@ -83,9 +84,9 @@ export class Intake {
 
   /** Takes a message from the link. Never throws; while the queue is full the promise it returns is held. */
   message(incoming: Incoming): void | Promise<void> {
-    const { clock, refusals, limits } = this.#parts;
+    const { clock, refusals, limits, inventories } = this.#parts;
     try {
-      const heard = decode(incoming, clock.wall(), clock.now());
+      const heard = decode(incoming, clock.wall(), clock.now(), inventories);
       this.#queue.push(heard);
       this.#bytes += heard.size;
       if (heard.kind !== "tele") {

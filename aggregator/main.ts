@@ -6,12 +6,14 @@ import { readConfig } from "../platform/config-file.ts";
 import { openLog } from "../platform/log.ts";
 import { openMqttLink } from "../platform/mqtt-link.ts";
 import { openNotifier, readSupervision } from "../platform/notify.ts";
+import { redactor } from "../platform/redact.ts";
 import { Failure } from "../protocol/failure.ts";
 import { VERSION } from "../protocol/version.ts";
 import { runAggregator } from "./app.ts";
 import { AggregatorConfig, exampleConfig } from "./config.ts";
 import { startHttp } from "./http/server.ts";
 import { readTokens } from "./http/tokens.ts";
+import { openSqliteHistory } from "./sqlite/history.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
 const DEFAULT_CONFIG = "/etc/vigil/aggregator.json";
@@ -28,15 +30,22 @@ vigil-aggregator --validate [--config FILE]
 
 async function run(config: AggregatorConfig, stop: AbortSignal): Promise<void> {
   const clock = systemClock;
-  const log = openLog(config.logLevel, "aggregator");
+  const log = openLog(config.logLevel, "aggregator", redactor([]));
   const supervision = readSupervision(process.env, process.pid);
   const notify = openNotifier(supervision.fd);
   const { host, port, tokensFile, tls } = config.http;
   const tokens = tokensFile === undefined ? [] : await readTokens(tokensFile);
   await using store = openSqliteStore({ file: config.store });
+  await using history = openSqliteHistory({
+    ...{ file: config.history.file ?? besideStore(config.store) },
+    ...{ rawEveryMs: config.history.rawEveryS * 1_000, maxFigures: config.history.figures },
+    putAside: (as, { message }) => {
+      log.error({ event: "history.damaged", as, because: message }, "the history is damaged: put aside, a new one begins");
+    },
+  });
   await runAggregator(
     {
-      ...{ config, version: VERSION, clock, log, store },
+      ...{ config, version: VERSION, clock, log, store, history },
       random: randomBytes,
       openLink: openMqttLink({ clock, random: Math.random, log }),
       serve: async (face) => {
@@ -51,6 +60,10 @@ async function run(config: AggregatorConfig, stop: AbortSignal): Promise<void> {
   );
   notify.stopping();
 }
+
+/** `vigil.db` → `vigil-history.db`. */
+const besideStore = (store: string): string =>
+  store === ":memory:" ? store : store.replace(/(\.[^./]*)?$/, (end) => `-history${end}`);
 
 async function main(args: string[], stop: AbortSignal): Promise<void> {
   const { values } = parseArgs({
@@ -82,11 +95,9 @@ try {
 } catch (error) {
   const usage = error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
   const failure = error instanceof Failure;
-  process.stderr.write(
-    failure || usage
-      ? `vigil-aggregator: ${error.message}\n`
-      : `${error instanceof Error ? error.stack : String(error)}\n`,
-  );
+  const told =
+    failure || usage ? `vigil-aggregator: ${error.message}` : error instanceof Error ? error.stack : undefined;
+  process.stderr.write(`${redactor([])(told ?? String(error))}\n`); // a config's mistake is shown with its value
   if (usage) process.stderr.write("see vigil-aggregator --help\n");
   process.exitCode = usage || (failure && /^(CONFIG|ARGUMENT|TOKENS)_/.test(error.code)) ? 2 : 1;
 }

@@ -1,5 +1,6 @@
 import type { Place } from "../protocol/boot.ts";
 import type { Change } from "./changes.ts";
+import type { HeardOf } from "./decode.ts";
 
 /** What a transaction brought about beside its rows: told to broker, desk and memory only after its commit. */
 export interface News {
@@ -16,6 +17,12 @@ export interface News {
   readonly gaps: Map<string, boolean>;
   /** Acked number at which a birth left a hole open; `undefined` = none. */
   readonly holes: Map<string, number | undefined>;
+  /** Hash of the inventory that stands now, by device. */
+  readonly inventories: Map<string, string>;
+  /** Hash of the inventory that a device's `info` names; `undefined` = none. */
+  readonly named: Map<string, string | undefined>;
+  /** Figures that were entered, for the history. */
+  readonly telemetry: HeardOf<"tele">[];
   duplicates: number;
   /** Messages refused inside, by failure code. */
   readonly refused: Map<string, number>;
@@ -29,6 +36,9 @@ export const noNews = (now: number): News => ({
   lives: new Map(),
   gaps: new Map(),
   holes: new Map(),
+  inventories: new Map(),
+  named: new Map(),
+  telemetry: [],
   duplicates: 0,
   refused: new Map(),
 });

@@ -9,7 +9,7 @@ const LOG_EVERY_MS = 60_000;
 /** Devices and codes remembered as logged; a hostile crowd must not fill the memory. */
 const MOST_REMEMBERED = 10_000;
 
-const BRANCHES = new Set(["state", "info", "tele", "alm", "evt"]);
+const BRANCHES = new Set(["state", "info", "inventory", "daily", "tele", "alm", "evt"]);
 
 /** Messages that were not taken: each counted, each kind of fault of a device logged once a minute. */
 export class Refusals {

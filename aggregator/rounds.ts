@@ -2,9 +2,11 @@ import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/log.ts";
 import { Failure } from "../protocol/failure.ts";
 import type { Alarms } from "./alarms.ts";
+import type { DailyDesk } from "./daily/desk.ts";
 import type { Devices } from "./devices.ts";
 import type { Gaps } from "./gaps.ts";
 import type { Intake } from "./intake.ts";
+import type { InventoryLibrary } from "./inventory/library.ts";
 import { type News, noNews } from "./news.ts";
 import type { SilenceWatch } from "./silence.ts";
 import type { MqttSink } from "./sinks/mqtt.ts";
@@ -18,6 +20,8 @@ const STATE_MS = 60_000;
 /** Old claims and topics are cleared away so often. */
 const TIDY_MS = 600_000;
 const DAY_MS = 86_400_000;
+/** What changed in inventories is kept for three years, the longest service term of the contract. */
+const INVENTORY_DAYS = 1_096;
 /** Rows dealt with in one transaction, so that messages need not wait long. */
 const AT_ONCE = 200;
 
@@ -26,10 +30,14 @@ export interface RoundsParts {
   devices: Devices;
   alarms: Alarms;
   desk: TicketDesk;
+  daily: DailyDesk;
+  /** Configuration and performance data of daily checks are kept for so many days. */
+  dailyKeepDays: number;
   watch: SilenceWatch;
   gaps: Gaps;
+  library: InventoryLibrary;
   intake: Pick<Intake, "wasBehind">;
-  sink: Pick<MqttSink, "resync" | "refresh">;
+  sink: Pick<MqttSink, "resync" | "refresh" | "askInventory">;
   clock: Clock;
   log: Logger;
   committed(news: News): void;
@@ -88,12 +96,13 @@ export class Rounds {
   }
 
   async round(): Promise<void> {
-    const { watch, intake, clock, gaps, sink } = this.#parts;
+    const { watch, intake, clock, gaps, sink, library } = this.#parts;
     if (intake.wasBehind()) watch.late(clock.now());
     for (const device of watch.sweep(clock.now())) this.#silent.add(device);
     await this.#guarded("silence", () => this.#silence());
     await this.#guarded("due", () => this.#due());
     for (const { device, because } of gaps.due(clock.now())) sink.resync(device, because);
+    for (const device of library.due(clock.now())) sink.askInventory(device, "info names another one than we have");
   }
 
   async #silence(): Promise<void> {
@@ -125,6 +134,10 @@ export class Rounds {
     const { store, clock } = this.#parts;
     const before = clock.wall() - days * DAY_MS;
     while ((await store.transaction((tx) => tx.forgetOldClaims(before, 1_000))) >= 1_000);
+    const old = clock.wall() - INVENTORY_DAYS * DAY_MS;
+    while ((await store.transaction((tx) => tx.inventory.forgetChanges(old, 1_000))) >= 1_000);
+    const { daily, dailyKeepDays } = this.#parts;
+    while ((await store.transaction((tx) => daily.forget(tx, clock.wall(), dailyKeepDays, 1_000))) >= 1_000);
   }
 
   /** The store may be busy: the next round tries again. Said once until it works again. */

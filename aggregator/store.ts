@@ -1,6 +1,8 @@
 import type { DeviceInfo } from "../protocol/from-device.ts";
 import type { Level, Severity } from "../protocol/severity.ts";
 import type { TicketSnapshot } from "../protocol/ticket.ts";
+import type { DailyReading, DailyTx } from "./daily-store.ts";
+import type { InventoryReading, InventoryTx } from "./inventory-store.ts";
 
 /** One device as the aggregator knows it. Times are epoch ms of the aggregator unless named `…Ts` (device clock). */
 export interface DeviceRow {
@@ -102,6 +104,8 @@ export interface Reading {
   ticket(no: string): Promise<TicketRow | undefined>;
   timeline(no: string): Promise<readonly TicketEvent[]>;
   counts(): Promise<StoreCounts>;
+  readonly inventory: InventoryReading;
+  readonly daily: DailyReading;
 }
 
 export interface StoreCounts {
@@ -175,6 +179,9 @@ export interface Tx {
   appendEvents(events: readonly TicketEvent[], fold: TicketRow): Promise<void>;
   /** Tickets 已恢复 since `before` or longer, without those of level 1 (a person closes them). */
   observedTickets(before: number, limit: number): Promise<readonly TicketRow[]>;
+
+  readonly inventory: InventoryTx;
+  readonly daily: DailyTx;
 
   /** Latest figures of (device, code), as JSON; false when the device would get more than `maxCodes` codes. */
   saveTelemetry(device: string, code: string, figures: string, receivedAt: number, maxCodes: number): Promise<boolean>;

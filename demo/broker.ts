@@ -1,6 +1,7 @@
 // The embedded MQTT broker as a program: for `npm start` and the tests. Not for a site: it has no accounts and no disk.
 import { parseArgs } from "node:util";
 import { openLog } from "../platform/log.ts";
+import { redactor } from "../platform/redact.ts";
 import { Failure } from "../protocol/failure.ts";
 import { type EmbeddedOptions, startEmbeddedBroker } from "./embedded-broker.ts";
 
@@ -41,7 +42,7 @@ async function main(args: string[]): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const log = openLog("info", "broker");
+  const log = openLog("info", "broker", redactor([]));
   const broker = await startEmbeddedBroker({ ...options, log });
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void broker.close());
   log.info({ event: "broker.listening", host: options.host, port: broker.port, tls: "tls" in options }, "listening");

@@ -6,7 +6,9 @@ import { TICKET_STATES } from "../protocol/ticket.ts";
 import { tokenLine, tokenOf } from "../protocol/token.ts";
 import { ID_PATTERN, TICKET_PATTERN } from "../protocol/topics.ts";
 import { type Api, openApi } from "./client.ts";
+import { daily } from "./daily.ts";
 import { follow } from "./follow.ts";
+import { inventory, inventoryHistory } from "./inventory.ts";
 import { type Look, paint } from "./look.ts";
 import { showAlarms, showDevice, showDevices, showTicket, showTickets } from "./show.ts";
 import { readToken } from "./token-file.ts";
@@ -126,6 +128,32 @@ function makeProgram(parts: OpsParts, lang: Lang): Command {
     .option("--open", "只看未结的 · open ones only")
     .addOption(new Option("--state <state>", "只看一种状态 · in one state only").choices(TICKET_STATES))
     .action(withDesk(tickets));
+  const inventoryCommand = reading(
+    program,
+    "inventory",
+    "资产清单：软硬件与版本",
+    "inventory: hardware, software, versions",
+  )
+    .enablePositionalOptions() // what stands behind `history` is its own
+    .option("--device <id>", "一台设备的全部明细 · one device, with everything", idOf)
+    .option("--site <site>", "只看一个站点 · of one site only", idOf)
+    .option("--class <class>", "只看一类设备 · of one class only", idOf)
+    .option("--package <name>", "只看装有此软件包的设备 · only devices that have this package")
+    .option("--below <version>", "且版本低于 · in a version earlier than")
+    .option("--above <version>", "且版本高于 · in a version later than")
+    .option("--count", "按类别、站点、型号统计数量 · quantities by class, site and model")
+    .option("--csv", "输出 CSV（UTF-8，Excel 可直接打开）· print CSV, for Excel too")
+    .action(withDesk((desk, options) => inventory(inventoryDesk(desk), options)));
+  reading(inventoryCommand, "history", "一台设备的资产变更记录", "what changed on a device")
+    .option("--csv", "输出 CSV · print CSV")
+    .argument("<id>", "设备编号 · device id", idOf)
+    .action(withDesk((desk, options, id: string) => inventoryHistory(inventoryDesk(desk), options, id)));
+  reading(program, "daily", "日检表：每台设备当天的自检", "the daily checks: how each device stood that day")
+    .option("--date <date>", "哪一天，默认今天 · which day, today where left out; 2026-11-22", dateOf)
+    .option("--device <id>", "一台设备当天的全部明细 · one device, with everything", idOf)
+    .option("--site <site>", "只看一个站点 · of one site only", idOf)
+    .option("--csv", "输出 CSV（UTF-8，Excel 可直接打开）· print CSV, for Excel too")
+    .action(withDesk((desk, options) => daily(inventoryDesk(desk), options)));
   const ticketCommand = add(program, "ticket", "单个工单", "one ticket");
   reading(ticketCommand, "show", "工单及其时间线", "a ticket with its timeline")
     .argument("<no>", "工单号 · ticket number, GZ-20261122-0001", noOf)
@@ -163,6 +191,10 @@ function idOf(text: string): string {
   if (ID_PATTERN.test(text)) return text;
   throw new InvalidArgumentError("Allowed: 1–40 of a–z 0–9 -.");
 }
+function dateOf(text: string): string {
+  if (/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/.test(text)) return text;
+  throw new InvalidArgumentError("Allowed: a day like 2026-11-22.");
+}
 function noOf(text: string): string {
   if (TICKET_PATTERN.test(text)) return text;
   throw new InvalidArgumentError("Allowed: a ticket number like GZ-20261122-0001.");
@@ -187,6 +219,11 @@ function deskOf(parts: OpsParts, options: Common): Desk {
     },
   };
 }
+
+const inventoryDesk = (desk: Desk) => ({
+  ...desk,
+  print: (value: unknown, text: () => string) => print(desk, value, text),
+});
 
 const print = (desk: Desk, value: unknown, text: () => string): void =>
   desk.out(desk.json ? `${cleanJson(value, 2)}\n` : text());

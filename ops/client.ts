@@ -8,6 +8,8 @@ import {
   ApiTicketDetail,
   page as pageSchema,
 } from "../protocol/api.ts";
+import { ApiDailyRecord, ApiDailyRow } from "../protocol/api-daily.ts";
+import { ApiInventory, ApiInventoryChange, ApiInventoryCount, ApiInventoryDetail } from "../protocol/api-inventory.ts";
 import { FAILURES, Failure, type FailureCode } from "../protocol/failure.ts";
 
 export interface Api {
@@ -16,6 +18,14 @@ export interface Api {
   alarms(query: { device?: string | undefined; active?: boolean | undefined }): Promise<ApiAlarm[]>;
   tickets(query: TicketQuery): Promise<ApiTicket[]>;
   ticket(no: string): Promise<ApiTicketDetail>;
+  dailySheet(query: DailyQuery): Promise<ApiDailyRow[]>;
+  dailyRecord(date: string, device: string): Promise<ApiDailyRecord>;
+  inventories(query: InventoryQuery): Promise<ApiInventory[]>;
+  inventory(id: string): Promise<ApiInventoryDetail>;
+  inventoryCounts(query: Pick<InventoryQuery, "site" | "class">): Promise<ApiInventoryCount[]>;
+  inventoryHistory(id: string): Promise<ApiInventoryChange[]>;
+  /** A list as one CSV file. */
+  csv(path: string, query: Query): Promise<string>;
   /** The watch stream's bytes, from after `lastId` where one is given. Ends when `signal` aborts. */
   watch(lastId: string | undefined, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
 }
@@ -24,9 +34,23 @@ export interface TicketQuery {
   state?: string | undefined;
   open?: boolean | undefined;
 }
+export interface DailyQuery {
+  date?: string | undefined;
+  device?: string | undefined;
+  site?: string | undefined;
+}
+export interface InventoryQuery {
+  device?: string | undefined;
+  site?: string | undefined;
+  class?: string | undefined;
+  package?: string | undefined;
+  below?: string | undefined;
+  above?: string | undefined;
+}
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 const ANSWER_MS = 15_000;
+const FILE_MS = 120_000;
 
 /**
  * The aggregator's HTTP API. Throws API_UNREACHABLE when nothing (or something else) answers, and the failure the
@@ -71,6 +95,23 @@ export function openApi(parts: { url: string; token?: string | undefined; signal
     alarms: (query) => readAll(ApiAlarm, "/api/v1/alarms", query),
     tickets: (query) => readAll(ApiTicket, "/api/v1/tickets", { ...query }),
     ticket: (no) => read(ApiTicketDetail, `/api/v1/tickets/${encodeURIComponent(no)}`),
+    dailySheet: (query) => readAll(ApiDailyRow, "/api/v1/daily", { ...query }),
+    dailyRecord: (date, device) =>
+      read(ApiDailyRecord, `/api/v1/daily/${encodeURIComponent(date)}/${encodeURIComponent(device)}`),
+    inventories: (query) => readAll(ApiInventory, "/api/v1/inventory", { ...query }),
+    inventory: (id) => read(ApiInventoryDetail, `/api/v1/devices/${encodeURIComponent(id)}/inventory`),
+    inventoryCounts: (query) => readAll(ApiInventoryCount, "/api/v1/inventory/counts", { ...query }),
+    inventoryHistory: (id) =>
+      readAll(ApiInventoryChange, `/api/v1/devices/${encodeURIComponent(id)}/inventory/history`),
+    async csv(path, query) {
+      const signal = AbortSignal.any([parts.signal, AbortSignal.timeout(FILE_MS)]);
+      const answer = await ask(path, { ...query, format: "csv" }, signal);
+      if (answer.headers.get("content-type")?.startsWith("text/csv") !== true) throw unreachable(url, undefined);
+      const bytes = await answer.arrayBuffer().catch((cause: unknown) => {
+        throw unreachable(url, cause);
+      });
+      return Buffer.from(bytes).toString("utf8"); // text() would take the mark away that tells Excel it is UTF-8
+    },
     async watch(lastId, signal) {
       const headers = { accept: "text/event-stream", ...(lastId === undefined ? {} : { "last-event-id": lastId }) };
       const { body, headers: said } = await ask("/api/v1/watch", {}, signal, headers);

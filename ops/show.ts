@@ -146,8 +146,8 @@ const wordsOf =
   (key: keyof typeof WORDS): string =>
     WORDS[key][lang];
 const named = (rightColumn: number) => (name: string, index: number) => ({ name, right: index === rightColumn });
-const none = (look: Look): string => `${paint(look, "quiet", WORDS.none[look.lang])}\n`;
-const heading = (look: Look, text: string): string => `\n${paint(look, "strong", text)}\n`;
+export const none = (look: Look): string => `${paint(look, "quiet", WORDS.none[look.lang])}\n`;
+export const heading = (look: Look, text: string): string => `\n${paint(look, "strong", text)}\n`;
 const level = (look: Look, ticket: ApiTicket): CellLike => ({
   text: levelWord(look.lang, ticketSeverity(ticket)),
   tone: toneOf(ticketSeverity(ticket)),
@@ -164,7 +164,7 @@ function ago({ lang }: Look, now: number, at: number): string {
 }
 
 /** Names beside their values; those without one are left out. */
-function pairs(look: Look, facts: readonly [string, CellLike][]): string {
+export function pairs(look: Look, facts: readonly [string, CellLike][]): string {
   const shown = facts.filter(([, cell]) => (typeof cell === "string" ? cell : cell.text) !== "");
   if (shown.length === 0) return none(look);
   const rows = shown.map(([name, cell]): CellLike[] => [{ text: name, tone: "quiet" }, cell]);

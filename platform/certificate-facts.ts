@@ -7,6 +7,8 @@ export interface CertificateFacts {
   altNames: readonly string[];
   notBeforeMs: number;
   notAfterMs: number;
+  /** The same as OpenSSL writes it: `Nov 25 13:13:13 2026 GMT`. */
+  notAfter: string;
   /** SHA-256, hex with colons. */
   fingerprint: string;
   isAuthority: boolean;
@@ -22,6 +24,7 @@ export function factsOf(certificate: X509Certificate): CertificateFacts {
     altNames: (certificate.subjectAltName ?? "").split(", ").filter((name) => name !== ""),
     notBeforeMs: certificate.validFromDate.getTime(),
     notAfterMs: certificate.validToDate.getTime(),
+    notAfter: certificate.validTo,
     fingerprint: certificate.fingerprint256,
     isAuthority: certificate.ca,
   };

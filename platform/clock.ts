@@ -75,3 +75,29 @@ export const unheld = (ms: number): Promise<void> =>
   new Promise((wake) => {
     setTimeout(wake, ms).unref();
   });
+
+/** A moment as the calendar and the clock on the machine's wall show it. */
+export interface LocalTime {
+  /** `2026-11-22`. */
+  date: string;
+  month: number;
+  day: number;
+  /** 0 = Sunday. */
+  weekday: number;
+  /** Seconds the clock shows since 00:00; where summer time begins or ends they jump. */
+  second: number;
+}
+
+/** `wall` (epoch ms) in the machine's time zone, as it was when this process started. */
+export function localTime(wall: number): LocalTime {
+  const at = new Date(wall);
+  const [month, day] = [at.getMonth() + 1, at.getDate()];
+  const two = (part: number): string => String(part).padStart(2, "0");
+  return {
+    date: `${String(at.getFullYear()).padStart(4, "0")}-${two(month)}-${two(day)}`,
+    month,
+    day,
+    weekday: at.getDay(),
+    second: at.getHours() * 3600 + at.getMinutes() * 60 + at.getSeconds(),
+  };
+}

@@ -99,7 +99,7 @@ const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
 
 function shown(value: unknown): string {
   if (value === undefined) return "missing";
-  const text = JSON.stringify(value);
+  const text = JSON.stringify(value).replaceAll(/(:\/\/[^\s/:@"]*):[^\s"]*@/g, "$1:***@"); // a password in an address
   return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
 }
 

@@ -24,13 +24,10 @@ const DAY: Field = { name: "day of month", least: 1, most: 31 };
 const MONTH: Field = { name: "month", least: 1, most: 12, words: MONTHS };
 /** Days of each month, from January at 1. */
 const LENGTHS = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-const FIELDS: readonly Field[] = [
-  { name: "minute", least: 0, most: 59 },
-  { name: "hour", least: 0, most: 23 },
-  DAY,
-  MONTH,
-  { name: "day of week", least: 0, most: 7, words: DAYS },
-];
+const MINUTE: Field = { name: "minute", least: 0, most: 59 };
+const HOUR: Field = { name: "hour", least: 0, most: 23 };
+const WEEKDAY: Field = { name: "day of week", least: 0, most: 7, words: DAYS };
+const FIELDS: readonly Field[] = [MINUTE, HOUR, DAY, MONTH, WEEKDAY];
 
 /** What is wrong with a cron expression (five fields, or six with seconds first), undefined when nothing is. */
 export function cronMistake(expression: string): string | undefined {
@@ -47,6 +44,24 @@ export function cronMistake(expression: string): string | undefined {
     values(days, DAY).some((day) => day <= (LENGTHS[month] ?? 31)),
   );
   return possible ? undefined : `day of month: "${days}" never comes in month "${months}"`;
+}
+
+/**
+ * The first time on a day at which an expression without mistakes is due, in seconds of that day; undefined where the day
+ * is none of its days. Day of month and weekday must both fit, as node-cron has it.
+ */
+export function firstTimeOf(
+  expression: string,
+  { month, day, weekday }: { month: number; day: number; weekday: number },
+): number | undefined {
+  const words = expression.trim().split(/\s+/);
+  const [seconds = "", minutes = "", hours = "", days = "", months = "", weekdays = ""] =
+    words.length === 6 ? words : ["0", ...words];
+  const has = (text: string, field: Field, value: number): boolean => values(text, field).includes(value);
+  const isItsWeekday = has(weekdays, WEEKDAY, weekday) || (weekday === 0 && has(weekdays, WEEKDAY, 7));
+  if (!has(days, DAY, day) || !has(months, MONTH, month) || !isItsWeekday) return undefined;
+  const first = (text: string, field: Field): number => Math.min(...values(text, field));
+  return first(hours, HOUR) * 3600 + first(minutes, MINUTE) * 60 + first(seconds, SECOND);
 }
 
 /** What a field that fits stands for. */

@@ -66,7 +66,7 @@ export function httpRequest(order: HttpOrder, dial: Dial): Promise<HttpAnswer> {
 
 function redirectOf({ status, headers }: HttpAnswer, from: URL): URL | undefined {
   const { location } = headers;
-  if (status < 300 || status > 399 || location === undefined || !URL.canParse(location, from)) return undefined;
+  if (status < 300 || status > 399 || location === undefined || !URL.canParse(location, from.href)) return undefined;
   const to = new URL(location, from);
   return to.protocol === "http:" || to.protocol === "https:" ? to : undefined;
 }
@@ -80,10 +80,10 @@ async function askOnce(url: URL, order: HttpOrder, begunAt: number, line: Line):
   const { socket, facts } = await openFor(url, order, line);
   const place = url.host;
   try {
-    line.phase = "waited for the answer";
+    line.phase = "owed an answer";
     const message = await answerOf(url, order, socket);
     const firstByteMs = line.clock.now() - begunAt;
-    line.phase = "read the answer";
+    line.phase = "was sending its answer";
     const { body, isCut } = await bodyOf(message, order.bodyCapBytes ?? MOST_BODY_BYTES);
     return {
       ...facts,

@@ -1,15 +1,15 @@
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { Failure } from "../protocol/failure.ts";
 import { type CertificateFacts, chainOf, factsOf } from "./certificate-facts.ts";
 import {
-  adopt,
+  type Begin,
   type Connected,
   type Dial,
   event,
   type Line,
   onLine,
-  open,
+  openBy,
   type Place,
   placeName,
   reasonOf,
@@ -49,11 +49,9 @@ export const dialTls = (to: Place, options: TlsOptions, dial: Dial): Promise<Tls
 
 /** The same, and the line stays open. Whoever sends on it must look at `trust` first. */
 export async function openTls(to: Place, options: TlsOptions, line: Line): Promise<TlsFacts & { socket: TLSSocket }> {
-  const { socket: raw, ms, address } = await open(to, line);
+  const { socket, ms, address } = await openBy(tlsTo(to, options), to, line);
   const begun = line.clock.now();
-  line.phase = "waited for the TLS handshake";
-  const name = options.servername ?? (isIP(to.host) === 0 ? to.host : undefined);
-  const socket = adopt(startTls(raw, to, { ...options, servername: name }), line);
+  line.phase = "was shaking hands (TLS)";
   try {
     await event(socket, "secureConnect");
   } catch (cause) {
@@ -76,25 +74,30 @@ export async function openTls(to: Place, options: TlsOptions, line: Line): Promi
   };
 }
 
-function startTls(socket: Socket, to: Place, options: TlsOptions): TLSSocket {
-  const { servername, ca, cert, key } = options;
-  try {
-    // Not refused by the library but by us, once we know why: a failed check must still tell what it saw. Nothing is
-    // sent before `trust` was looked at.
-    return connect({
-      socket,
-      host: servername ?? to.host,
-      rejectUnauthorized: false,
-      minVersion: "TLSv1.2",
-      ...(servername === undefined || isIP(servername) !== 0 ? {} : { servername }),
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    });
-  } catch (cause) {
-    const reason = reasonOf(cause);
-    throw new Failure("DIAL_LOCAL", `cannot begin TLS: ${reason}`, { facts: { reason }, cause });
-  }
+/**
+ * One socket from the start. A TLS socket around a plain one would crash Node 24 (SIGSEGV) when the plain one is
+ * destroyed before it.
+ */
+function tlsTo(to: Place, { servername, ca, cert, key }: TlsOptions): Begin<TLSSocket> {
+  const name = servername ?? (isIP(to.host) === 0 ? to.host : undefined);
+  // Not refused by the library but by us, once we know why: a failed check must still tell what it saw. Nothing is sent
+  // before `trust` was looked at.
+  const options = {
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.2",
+    ...(name === undefined ? {} : { servername: name }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  } as const;
+  return (host, port) => {
+    try {
+      return connect({ host, port, ...options });
+    } catch (cause) {
+      const reason = reasonOf(cause);
+      throw new Failure("DIAL_LOCAL", `cannot begin TLS: ${reason}`, { facts: { reason }, cause });
+    }
+  };
 }
 
 /** `CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `ERR_TLS_CERT_ALTNAME_INVALID` … (Node types it as an error, it is a code). */

@@ -40,37 +40,33 @@ export async function onLine<T>(place: string, dial: Dial, work: (line: Line) =>
   const { clock, signal, deadlineMs } = dial;
   signal.throwIfAborted();
   const cut = new AbortController();
-  const answered = new AbortController();
   const line: Line = {
     clock,
     signal: cut.signal,
     endsAt: clock.now() + deadlineMs,
     names: dial.names ?? {},
-    phase: "begins",
+    phase: "was begun",
   };
   const hangUp = (): void => cut.abort(signal.reason);
   signal.addEventListener("abort", hangUp, { once: true });
+  const callOff = clock.after(deadlineMs, () => cut.abort(timeout(place, line, deadlineMs)));
   const ended = new Promise<never>((_, reject) => {
     cut.signal.addEventListener("abort", () => reject(cut.signal.reason), { once: true });
   });
   ended.catch(() => {}); // it also ends a call that was answered
-  clock.sleep(deadlineMs, answered.signal).then(
-    () => cut.abort(timeout(place, line, deadlineMs)),
-    () => {},
-  );
   const working = work(line);
   working.catch(() => {}); // what it says after the end is nobody's business
   try {
     return await Promise.race([working, ended]);
   } finally {
     signal.removeEventListener("abort", hangUp);
-    answered.abort();
+    callOff();
     cut.abort();
   }
 }
 
 const timeout = (place: string, { phase }: Line, deadlineMs: number): Failure =>
-  new Failure("DIAL_TIMEOUT", `${place} did not finish within ${deadlineMs} ms: cut while it ${phase}`, {
+  new Failure("DIAL_TIMEOUT", `${place} was given up after ${deadlineMs} ms, while it ${phase}`, {
     facts: { place, phase, deadlineMs },
   });
 
@@ -98,23 +94,33 @@ export const dialTcp = (to: Place, dial: Dial): Promise<Connected> =>
     return { ms, address };
   });
 
+/** How a socket to one address is begun. */
+export type Begin<S extends Socket> = (address: string, port: number) => S;
+
+const plain: Begin<Socket> = (host, port) => connect({ host, port, noDelay: true });
+
 /** An open TCP connection of a line. Each address of the name is tried, in its share of the time. */
-export async function open(to: Place, line: Line): Promise<Connected & { socket: Socket }> {
+export const open = (to: Place, line: Line): Promise<Connected & { socket: Socket }> => openBy(plain, to, line);
+
+/** The same with a socket of another kind. */
+export async function openBy<S extends Socket>(
+  begin: Begin<S>,
+  to: Place,
+  line: Line,
+): Promise<Connected & { socket: S }> {
   const begun = line.clock.now();
-  line.phase = "looked up the name";
+  line.phase = "was looked up";
   const addresses = (await addressesOf(to.host, line.signal, line.names)).slice(0, MOST_ADDRESSES);
-  line.phase = "waited for the connection";
+  line.phase = "was being connected to";
   let failure: unknown;
   for (const [i, address] of addresses.entries()) {
     const share = (line.endsAt - line.clock.now()) / (addresses.length - i);
+    const socket = adopt(begin(address, to.port), line);
     try {
-      const socket = await connected(
-        { host: address, port: to.port },
-        i + 1 < addresses.length ? share : undefined,
-        line,
-      );
+      await connected(socket, i + 1 < addresses.length ? share : undefined, line);
       return { ms: line.clock.now() - begun, address, socket };
     } catch (cause) {
+      socket.destroy();
       line.signal.throwIfAborted();
       failure = cause;
     }
@@ -122,26 +128,20 @@ export async function open(to: Place, line: Line): Promise<Connected & { socket:
   throw failureOf(placeName(to), failure);
 }
 
-async function connected({ host, port }: Place, waitMs: number | undefined, line: Line): Promise<Socket> {
-  const socket = adopt(connect({ host, port, noDelay: true }), line);
+async function connected(socket: Socket, waitMs: number | undefined, { clock }: Line): Promise<void> {
   const settled = new AbortController();
-  const late =
-    waitMs === undefined
-      ? []
-      : [
-          line.clock.sleep(waitMs, settled.signal).then(() => {
-            throw Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
-          }),
-        ];
-  for (const one of late) one.catch(() => {}); // put to rest below
+  const answers = [event(socket, "connect")];
+  if (waitMs !== undefined)
+    answers.push(
+      clock.sleep(waitMs, settled.signal).then(() => {
+        throw Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
+      }),
+    );
   try {
-    await Promise.race([event(socket, "connect"), ...late]);
-    return socket;
-  } catch (cause) {
-    socket.destroy();
-    throw cause;
+    await Promise.race(answers);
   } finally {
     settled.abort();
+    for (const answer of answers) answer.catch(() => {}); // the slower one is nobody's business
   }
 }
 

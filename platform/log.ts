@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { pino } from "pino";
+import { type Redact, redactFacts } from "./redact.ts";
 
 /** A structured log: facts first (never named `level`, `time` or `msg`), then a sentence. Once per change, not per attempt. */
 export interface Logger {
@@ -13,9 +14,29 @@ export type LogFacts = { event: string } & Record<string, unknown>;
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** A pino log to standard output, written at once: what was logged before a crash is there after it. */
-export function openLog(level: LogLevel, part: string): Logger {
-  return pino({ level, base: { part }, formatters: { level: (label) => ({ level: label }) } }, standardOutput);
+/**
+ * A pino log to standard output, written at once: what was logged before a crash is there after it. Every fact and every
+ * sentence goes through `redact` first; that costs nothing for lines below `level`.
+ */
+export function openLog(level: LogLevel, part: string, redact: Redact): Logger {
+  return pino(
+    {
+      level,
+      base: { part },
+      formatters: {
+        level: (label) => ({ level: label }),
+        bindings: (facts) => redactFacts(facts, redact),
+        log: (facts) => redactFacts(facts, redact),
+      },
+      hooks: {
+        logMethod(args, method) {
+          const [facts, text, ...more] = args;
+          method.apply(this, [facts, typeof text === "string" ? redact(text) : text, ...more]);
+        },
+      },
+    },
+    standardOutput,
+  );
 }
 
 /** A line that cannot be written is lost: a full disk under the log must not end a program that has to tell of it. */

@@ -128,7 +128,8 @@ const toSpace = ({ bsize, blocks, bavail, bfree, files, ffree }: StatsFs): Space
   freeInodes: ffree,
 });
 
-function toStat(stats: Stats): FileStat {
+/** A stat of Node as checks use it. */
+export function toStat(stats: Stats): FileStat {
   const { size, mode, uid, gid, mtimeMs, ctimeMs, ino, dev } = stats;
   return { type: typeOf(stats), size, mode: mode & 0o7777, uid, gid, mtimeMs, ctimeMs, ino, dev };
 }

@@ -10,8 +10,11 @@ export interface ProgramRun {
   outputCapBytes: number;
   /** Ends it at once when it aborts. */
   signal?: AbortSignal;
-  /** Given, every exit code is an answer: it is told here, and what was printed comes back. An end by a signal still fails. */
-  exited?: (code: number) => void;
+  /**
+   * Given, every exit code is an answer: it is told here with the last words on standard error, and what was printed comes
+   * back. An end by a signal still fails.
+   */
+  exited?: (code: number, stderr: string) => void;
   /** Who it runs as, without further groups; to be another than we are needs root. */
   user?: { uid: number; gid: number };
   /** All of its environment; ours when not given. */
@@ -60,13 +63,23 @@ export async function runProgram(order: ProgramRun, clock: Clock): Promise<strin
 }
 
 function start({ argv: [program, ...args], user, env, cwd }: ProgramRun): ChildProcess {
-  return spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-    ...user,
-    ...(env === undefined ? {} : { env: { ...env } }),
-    ...(cwd === undefined ? {} : { cwd }),
-  });
+  try {
+    return spawn(program, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+      ...user,
+      ...(env === undefined ? {} : { env: { ...env } }),
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+  } catch (cause) {
+    throw missing(program, cause); // EPERM, E2BIG: the rare ones are thrown, the others come as an event
+  }
+}
+
+function missing(program: string, cause: unknown): Failure {
+  const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new Failure("RUN_MISSING", `cannot run ${program}: ${message}`, { facts: { program, errno }, cause });
 }
 
 function ended(
@@ -74,7 +87,7 @@ function ended(
   program: string,
   outputCapBytes: number,
   end: (failure: Failure) => void,
-  exited: ((code: number) => void) | undefined,
+  exited: ProgramRun["exited"],
 ): Promise<string> {
   const printed: Buffer[] = [];
   let bytes = 0;
@@ -97,14 +110,9 @@ function ended(
     words = (words + chunk.toString("utf8")).slice(-LAST_WORDS);
   });
   return new Promise((resolve, reject) => {
-    child.once("error", (cause) => {
-      const errno = "code" in cause ? String(cause.code) : "";
-      reject(
-        new Failure("RUN_MISSING", `cannot run ${program}: ${cause.message}`, { facts: { program, errno }, cause }),
-      );
-    });
+    child.once("error", (cause) => reject(missing(program, cause)));
     child.once("close", (code, signal) => {
-      if (code !== null) exited?.(code);
+      if (code !== null) exited?.(code, words.trim());
       if (code === 0 || (code !== null && exited !== undefined))
         return resolve(Buffer.concat(printed).toString("utf8"));
       const exit = signal ?? String(code);

@@ -12,6 +12,10 @@ export const FAILURES = {
     help: "The payload is over the limit for its topic: the sender is faulty or hostile.",
   },
   MESSAGE_INVALID: { retry: false, help: "The payload does not fit the schema of its topic (docs/schemas)." },
+  MESSAGE_TOO_OFTEN: {
+    retry: true,
+    help: "A device tells new inventories faster than one a minute: it is faulty or hostile. It is asked again later.",
+  },
   MESSAGE_REFUSED: {
     retry: false,
     help: "The message fits its schema but the store could not take it: a bug, please report the logged facts.",
@@ -19,6 +23,10 @@ export const FAILURES = {
   DEVICE_LIMIT: {
     retry: false,
     help: "More devices, alarm codes or telemetry codes than `limits` in the aggregator's config allows.",
+  },
+  DAILY_DATE: {
+    retry: false,
+    help: "A daily check bears a date more than two days ahead or 400 days behind: the device's clock is wrong.",
   },
   LINK_DOWN: { retry: true, help: "No broker of the list answers: check the line, the address and the broker's log." },
   LINK_REFUSED: { retry: true, help: "The broker refused the connection: check certificate, user name and client id." },

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { BOOT_PATTERN } from "./boot.ts";
-import { MAX_INVENTORY_BYTES } from "./inventory.ts";
+import { MAX_INVENTORY_BYTES } from "./inventory-limits.ts";
 import { SEVERITIES } from "./severity.ts";
 
 /**
@@ -15,7 +15,15 @@ const ts = z.int();
 const title = z.string().min(1).max(200);
 
 /** The largest payload of each kind, in bytes of UTF-8. */
-export const MAX_BYTES = { state: 8192, info: 65536, tele: 8192, alarm: 8192, event: 8192, daily: 65536, inventory: MAX_INVENTORY_BYTES } as const;
+export const MAX_BYTES = {
+  state: 8192,
+  info: 65536,
+  tele: 8192,
+  alarm: 8192,
+  event: 8192,
+  daily: 65536,
+  inventory: MAX_INVENTORY_BYTES,
+} as const;
 
 export const DeviceState = z.object({
   online: z.boolean(),

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { INVENTORY_HASH_PATTERN, MOST_PARTS, PACKAGE_PATTERN, VERSION_PATTERN } from "./inventory-limits.ts";
 
 /**
  * What a device is made of: the one document among the messages (docs/decisions/0010-documents.md). It nests, unlike
@@ -8,17 +9,7 @@ const text = (most: number) => z.string().min(1).max(most);
 const words = text(200).optional();
 const count = z.int().nonnegative();
 
-/** Debian policy §5.6.1, with room for architectures (`libc6:i386`) and what opkg feeds carry. */
-export const PACKAGE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9+._:-]{0,127}$/;
-/** Printable and without a blank; what it means is `compareVersions`' affair. */
-export const VERSION_PATTERN = /^[!-~]{1,128}$/;
-export const INVENTORY_HASH_PATTERN = /^[0-9a-f]{64}$/;
-
-/** The most entries of each list; what is beyond is counted in `cut`. */
-export const MOST_PARTS = 64;
 const list = <T extends z.ZodType>(part: T) => z.array(part).max(MOST_PARTS);
-
-export const LLDP_STATES = ["heard", "silent", "failed", "absent"] as const;
 
 export const InventoryDocument = z.object({
   /** SHA-256 over everything here but `hash` and `ts`: two documents with one hash say the same. Written first. */
@@ -90,7 +81,7 @@ export const InventoryDocument = z.object({
     }),
   ),
   /** Whether `uplinks` can be believed: `silent` nobody was heard, `failed` lldpd does not answer us, `absent` it is not installed. */
-  lldp: z.enum(LLDP_STATES),
+  lldp: z.enum(["heard", "silent", "failed", "absent"]),
   /** Installed packages: name → version. */
   packages: z.record(z.string().regex(PACKAGE_PATTERN), z.string().regex(VERSION_PATTERN)),
   /** How many are installed, those cut off included. */
@@ -102,6 +93,3 @@ export const InventoryDocument = z.object({
   cut: count.optional(),
 });
 export type InventoryDocument = z.infer<typeof InventoryDocument>;
-
-/** The largest document, bytes: it must pass a broker that takes packets of 256 KiB. */
-export const MAX_INVENTORY_BYTES = 200_000;

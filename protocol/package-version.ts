@@ -12,7 +12,10 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** Strictly earlier than `below` and strictly later than `above`, where given. */
-export const isBetween = (version: string, range: { above?: string | undefined; below?: string | undefined }): boolean =>
+export const isBetween = (
+  version: string,
+  range: { above?: string | undefined; below?: string | undefined },
+): boolean =>
   (range.below === undefined || compareVersions(version, range.below) < 0) &&
   (range.above === undefined || compareVersions(version, range.above) > 0);
 

@@ -43,7 +43,9 @@ export const topics = {
 } as const;
 
 /** What the aggregator subscribes to: everything devices say, and nothing it says itself. */
-export const FROM_DEVICES = ["state", "info", "inventory", "daily", "tele/+", "alm/+", "evt/+"].map((branch) => `${ROOT}/d/+/${branch}`);
+export const FROM_DEVICES = ["state", "info", "inventory", "daily", "tele/+", "alm/+", "evt/+"].map(
+  (branch) => `${ROOT}/d/+/${branch}`,
+);
 /** What one device subscribes to. */
 export const toDevice = (device: string): string[] => [
   topics.ack(device),

@@ -1,7 +1,9 @@
 import { type JSONSchema, toJSONSchema } from "zod/v4/core";
 import { FAILURES } from "../protocol/failure.ts";
+import example from "../deploy/examples/checks.json" with { type: "json" };
 import { MESSAGES, type MessageKind } from "../protocol/messages.ts";
 import { asyncApi, type Message } from "./docs-asyncapi.ts";
+import { checksPage } from "./docs-checks.ts";
 
 export const MADE_BY = "made by `npm run docs`: do not edit";
 
@@ -14,6 +16,7 @@ export function pages(version: string): Map<string, string> {
     ["asyncapi.json", json(asyncApi(messages, version))],
     ["topics.md", topicsPage(messages)],
     ["errors.md", errorsPage()],
+    ["checks.md", checksPage(MADE_BY, example)],
   ]);
 }
 

@@ -16,8 +16,35 @@ interface Rule {
   explains: Side;
 }
 
+const BROKER = ["broker", "broker-loss", "broker-rtt"];
+const AT_GATEWAY = ["gateway", "gateway-loss", "gateway-rtt"];
+const NTP: Side = { check: "clock", reasons: ["server", "unsynchronised"] };
+const ofNetwork = (...reasons: string[]): Side => ({ check: "network", reasons });
+const lost = (reason: string, ...all: Side[]): Rule[] =>
+  all.map((explains) => ({ cause: ofNetwork(reason), explains }));
+
+/** From the plug outwards. `carrier` and `address` are reasons of the uplink alone; other ports have their own. */
+const NETWORK: readonly Rule[] = [
+  ...lost("carrier", ofNetwork("lower", "route", ...AT_GATEWAY, "dns", ...BROKER), NTP),
+  ...lost("side-carrier", ofNetwork("lower")),
+  ...lost("address", ofNetwork("route", ...AT_GATEWAY, "dns", ...BROKER), NTP),
+  ...lost("route", ofNetwork(...AT_GATEWAY, "dns", ...BROKER), NTP),
+  ...lost("gateway", ofNetwork("dns", ...BROKER), NTP),
+  ...lost("gateway-loss", ofNetwork("broker-loss", "broker-rtt")),
+  ...lost("gateway-rtt", ofNetwork("broker-rtt")),
+  ...lost("dns", ofNetwork("broker", "broker-loss"), { check: "clock", reasons: ["server"] }),
+];
+
 /** Causes and what follows from them; free of circles. */
 export const CAUSES: readonly Rule[] = [
+  ...NETWORK,
+  // a clock that nobody sets, or that was set wrong, is off
+  { cause: { check: "clock", reasons: ["server"] }, explains: { check: "clock", reasons: ["unsynchronised"] } },
+  {
+    cause: { check: "clock", reasons: ["implausible", "jump", "unsynchronised"] },
+    explains: { check: "clock", reasons: ["offset", "drift", "skew", "rtc"] },
+  },
+  { cause: { check: "clock", reasons: ["offset"] }, explains: { check: "clock", reasons: ["skew", "rtc"] } },
   { cause: { check: "temperature", reasons: ["hot", "critical"] }, explains: { check: "cpu", reasons: ["throttled"] } },
   {
     cause: { check: "memory", reasons: ["oom", "available"] },

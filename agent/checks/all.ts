@@ -68,8 +68,12 @@ export interface Configured {
   config: CheckConfig;
 }
 
+/** The machine checks with their configs, in the order people read them. */
+export const everyCheck = (configs: CheckConfigs): Configured[] =>
+  (Object.keys(KINDS) as (keyof typeof KINDS)[]).map(
+    (key): Configured => ({ kind: KINDS[key] as CheckKind, config: configs[key] }),
+  );
+
 /** The machine checks with their configs; those that are not enabled are left out. */
 export const configured = (configs: CheckConfigs): Configured[] =>
-  (Object.keys(KINDS) as (keyof typeof KINDS)[])
-    .map((key): Configured => ({ kind: KINDS[key] as CheckKind, config: configs[key] }))
-    .filter(({ config }) => config.enabled);
+  everyCheck(configs).filter(({ config }) => config.enabled);

@@ -176,7 +176,8 @@ export interface CheckConfig {
 
 const ms = (fallback: number, most = 86_400_000) => z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback);
 
-const cronExpression = z.string().check(
+/** A cron expression of the config; a mistake in it is told by its field. */
+export const cronExpression = z.string().check(
   z.maxLength(100),
   z.refine((text) => cronMistake(text) === undefined, { error: ({ input }) => cronMistake(String(input)) }),
 );

@@ -69,7 +69,8 @@ export function parseFigures(text: string): Figure[] {
   return found;
 }
 
-const isSpace = (char: string): boolean => char === " " || char === "\t" || char === "\n" || char === "\v" || char === "\f";
+const isSpace = (char: string): boolean =>
+  char === " " || char === "\t" || char === "\n" || char === "\v" || char === "\f";
 
 function skip(text: string, from: number, over: (char: string) => boolean): number {
   let at = from;
@@ -125,7 +126,8 @@ export function parseRange(text: string): Range | undefined {
 }
 
 /** Whether a value is worth an alert by this range. */
-export const alerts = ({ from, to, inside }: Range, value: number): boolean => (value >= from && value <= to) === inside;
+export const alerts = ({ from, to, inside }: Range, value: number): boolean =>
+  (value >= from && value <= to) === inside;
 
 /** How the unit of a reading is written, and what a value is multiplied by. Sizes count in 1024, as check_disk's do. */
 const UNITS: Readonly<Record<string, readonly [string, number]>> = {

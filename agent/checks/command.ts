@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { type CheckKind, commonConfig, type Judge } from "./check.ts";
-import { loadedLater } from "./later.ts";
+import { judgeLater } from "./later.ts";
 
 const path = z.string().check(z.regex(/^\//, "a full path"), z.maxLength(4_096));
 const word = z.string().check(
@@ -27,7 +27,9 @@ const Plugin = z.strictObject({
   /** A program that prints more is ended, and unknown. */
   outputCapBytes: z._default(z.int().check(z.minimum(1_024), z.maximum(1_048_576)), 16_384),
   /** Who it runs as: a name, "uid" or "uid:gid". To be another than the agent is, the agent must be root. */
-  user: z.optional(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$|^\d{1,10}(:\d{1,10})?$/, "a user, uid or uid:gid"))),
+  user: z.optional(
+    z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$|^\d{1,10}(:\d{1,10})?$/, "a user, uid or uid:gid")),
+  ),
   /** Its whole environment beside PATH and LANG=C. */
   env: z._default(z.record(variable, word), {}),
   /** The same with values from files, read anew for each run. */
@@ -52,7 +54,10 @@ const Config = z.strictObject({
   plugins: z._default(
     z.array(Plugin).check(
       z.maxLength(100),
-      z.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "each plugin needs a name of its own"),
+      z.refine(
+        (all) => new Set(all.map(({ name }) => name)).size === all.length,
+        "each plugin needs a name of its own",
+      ),
     ),
     [],
   ),
@@ -74,5 +79,5 @@ export const commands: CheckKind<CommandConfig> = {
   begin: (config, ports): Judge | undefined =>
     config.plugins.length === 0
       ? undefined
-      : loadedLater(async () => (await import("./command-run.ts")).openPlugins(config, ports)),
+      : judgeLater(async () => (await import("./command-run.ts")).openPlugins(config, ports)),
 };

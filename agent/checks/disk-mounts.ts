@@ -120,6 +120,13 @@ export function chooseVolumes(
   return [...chosen.values()].toSorted((a, b) => (a.mount.point < b.mount.point ? -1 : 1));
 }
 
+/** Whether `path` lies on a file system that may hang for ever: another machine's, or a program's. */
+export function mayHang(mounts: readonly Mount[], path: string): boolean {
+  const visible = [...new Map(mounts.map((mount) => [mount.point, mount])).values()];
+  const mount = mountOf(visible, path);
+  return mount !== undefined && reachOf(mount) === "remote";
+}
+
 /** The mount that `path` lies on. */
 function mountOf(visible: readonly Mount[], path: string): Mount | undefined {
   return visible

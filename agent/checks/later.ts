@@ -1,23 +1,23 @@
-import type { Judge } from "./check.ts";
+import type { Judge, Verdict } from "./check.ts";
 
-/** A judge whose code is only loaded when it is first asked: what is not configured costs no memory at start. */
-export function loadedLater(load: () => Promise<Judge>): Judge {
-  let judge: Judge | undefined;
+/** A judge whose code is loaded when it is asked first: what a check needs is in memory only where the check runs. */
+export function judgeLater(load: () => Promise<Judge>): Judge {
   let loading: Promise<Judge> | undefined;
+  let judge: Judge | undefined;
   let closed = false;
+  const first = async (signal: AbortSignal): Promise<readonly Verdict[]> => {
+    loading ??= load();
+    try {
+      judge = await loading;
+    } catch (cause) {
+      loading = undefined; // tried again in the next round
+      throw cause;
+    }
+    if (closed) judge.close?.();
+    return judge.judge(signal);
+  };
   return {
-    judge(signal) {
-      if (judge !== undefined) return judge.judge(signal);
-      loading ??= load().finally(() => {
-        loading = undefined;
-      });
-      return loading.then((loaded) => {
-        judge = loaded;
-        if (!closed) return loaded.judge(signal);
-        loaded.close?.();
-        return [];
-      });
-    },
+    judge: (signal) => judge?.judge(signal) ?? first(signal),
     stirred: () => judge?.stirred?.() === true,
     close() {
       closed = true;

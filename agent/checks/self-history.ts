@@ -17,36 +17,6 @@ export class Growth {
   }
 }
 
-/** Wall times a running device can show, 2026-01-01 to 2100-01-01: outside, its clock was never set. */
-const PLAUSIBLE = { from: 1_767_225_600_000, to: 4_102_444_800_000 } as const;
-const JUMP_MS = 60_000;
-
-export const isPlausible = (wall: number): boolean => wall >= PLAUSIBLE.from && wall < PLAUSIBLE.to;
-
-/** Compares the wall clock with the monotonic one: who sets it, NTP or a hand, is seen by the difference. */
-export class WallWatch {
-  readonly #holdMs: number;
-  #last: { now: number; wall: number } | undefined;
-  #jump: { at: number; byMs: number } | undefined;
-
-  constructor(holdMs: number) {
-    this.#holdMs = holdMs;
-  }
-
-  /** The last jump (ms, negative when set back) while it is news. */
-  look(now: number, wall: number): number | undefined {
-    const last = this.#last;
-    this.#last = { now, wall };
-    const byMs = last === undefined ? 0 : wall - last.wall - (now - last.now);
-    // a clock that was never set is set right: that is no fault but the end of one
-    const mended = last !== undefined && !isPlausible(last.wall) && isPlausible(wall);
-    if (mended) this.#jump = undefined;
-    else if (Math.abs(byMs) >= JUMP_MS) this.#jump = { at: now, byMs };
-    if (this.#jump !== undefined && now - this.#jump.at >= this.#holdMs) this.#jump = undefined;
-    return this.#jump?.byMs;
-  }
-}
-
 const MOST_AGE_MS = 30 * 86_400_000;
 
 /** How long the oldest record has waited, by the monotonic clock: the device time in it may be of another age. */

@@ -15,7 +15,7 @@ import {
   type Verdict,
   worstOf,
 } from "./check.ts";
-import { Growth, isPlausible, Waiting, WallWatch } from "./self-history.ts";
+import { Growth, Waiting } from "./self-history.ts";
 import { type LoopMeter, loopMeter } from "./self-loop.ts";
 
 const ms = highBand(0, 3_600_000);
@@ -57,8 +57,6 @@ export const SelfConfig = z.strictObject({
   /** Messages and orders refused within the window. */
   refused: z.prefault(z.strictObject({ warning: z._default(count, { raise: 10, clear: 1 }) }), {}),
   refusedWindowMs: windowMs(600_000),
-  /** A jump of the wall clock by a minute or more is shown for so long. */
-  jumpHoldMs: windowMs(600_000),
 });
 export type SelfConfig = z.infer<typeof SelfConfig>;
 
@@ -88,8 +86,6 @@ const titles: Readonly<Record<string, Title>> = {
   dropped: { zh: "待发送队列已满，记录被丢弃", en: "Outbox full, records dropped" },
   old: { zh: "上报长时间未被确认", en: "Reports not acknowledged" },
   store: { zh: "监测状态无法写入存储", en: "Agent state cannot be stored" },
-  jump: { zh: "系统时钟发生跳变", en: "Clock jumped" },
-  implausible: { zh: "系统时间不正确", en: "Clock not set" },
   refused: { zh: "无效消息被拒绝", en: "Messages refused" },
   gone: { zh: "监测程序自检项已取消", en: "Self check gone" },
 };
@@ -126,7 +122,6 @@ class SelfJudge implements Judge {
   readonly #droppedRecords: Growth;
   readonly #droppedTelemetry: Growth;
   readonly #refused: Growth;
-  readonly #wall: WallWatch;
   readonly #outboxLatch = new Latch();
 
   constructor(config: SelfConfig, ports: SelfPorts, meter: LoopMeter, { machine, clock }: LocalPorts) {
@@ -138,8 +133,6 @@ class SelfJudge implements Judge {
     this.#droppedRecords = new Growth(config.droppedWindowMs);
     this.#droppedTelemetry = new Growth(config.droppedWindowMs);
     this.#refused = new Growth(config.refusedWindowMs);
-    this.#wall = new WallWatch(config.jumpHoldMs);
-    this.#wall.look(clock.now(), clock.wall()); // a jump before the first round is one, too
   }
 
   judge(): readonly Verdict[] {
@@ -151,7 +144,6 @@ class SelfJudge implements Judge {
       this.#judgeMemory(),
       this.#judgeOutbox(stats, now, wall),
       this.#judgeStore(stats),
-      this.#judgeClock(now, wall),
       this.#judgeRefused(now),
     ];
   }
@@ -236,19 +228,6 @@ class SelfJudge implements Judge {
     if (durable) return { ...about, ...well("store"), says: "the state folder takes what is written" };
     const says = `alarms are kept in memory only: ${because ?? "the state folder cannot be written"}`;
     return { ...about, grade: "major", holds: "major", reason: "store", says };
-  }
-
-  #judgeClock(now: number, wall: number): Judged {
-    const byMs = this.#wall.look(now, wall);
-    const about = { state: "judged", subject: "clock", readings: {} } as const;
-    if (!isPlausible(wall)) {
-      const says = `the clock says ${Math.round(wall / 1_000)} s after 1970: it was never set`;
-      return { ...about, grade: "major", holds: "major", reason: "implausible", says };
-    }
-    if (byMs === undefined) return { ...about, ...well("jump"), says: "the clock runs evenly" };
-    const bySeconds = Math.round(byMs / 1_000);
-    const says = `the clock was set ${bySeconds < 0 ? "back" : "forward"} by ${Math.abs(bySeconds)} s`;
-    return { ...about, grade: "minor", holds: "minor", reason: "jump", value: bySeconds, unit: "s", says };
   }
 
   #judgeRefused(now: number): Judged {

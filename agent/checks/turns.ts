@@ -128,7 +128,7 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
   /** The first answers decide whether alarms kept over a restart still hold: worth waiting for. */
   async function first(signal: AbortSignal): Promise<readonly Verdict[]> {
     const until = clock.now() + waitMs;
-    while (seats.some(({ verdicts }) => verdicts === undefined)) {
+    while (!ending.signal.aborted && seats.some(({ verdicts }) => verdicts === undefined)) {
       if (!(await within(arrived.promise, until - clock.now(), clock, signal))) break;
     }
     return answer();

@@ -13,7 +13,6 @@ export interface Look {
   /** Last part of what a link leads to: of `…/driver`, the driver. */
   linked(path: string): string | undefined;
   link(path: string): string | undefined;
-  has(path: string): boolean;
   /** Text of a file that may be megabytes. */
   large(path: string): string | undefined;
   bytes(path: string): Buffer | undefined;
@@ -29,17 +28,21 @@ const orNothing = <T>(work: () => T): T | undefined => {
 
 export function lookAt(machine: Machine): Look {
   const link = (path: string) => orNothing(() => machine.link(path));
-  const text: Look["text"] = (path, most) => tidy(orNothing(() => machine.read(path)), most);
+  const text: Look["text"] = (path, most) =>
+    tidy(
+      orNothing(() => machine.read(path)),
+      most,
+    );
   return {
     text,
     whole(path, least = 0) {
-      const value = Number(text(path, 20) ?? Number.NaN);
+      const digits = orNothing(() => machine.read(path))?.trim() ?? ""; // not `text`: it takes "0" for a maker's way to say nothing
+      const value = /^\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
       return Number.isSafeInteger(value) && value >= least ? value : undefined;
     },
     names: (path) => (orNothing(() => machine.list(path)) ?? []).toSorted(byNumber),
     link,
     linked: (path) => tidy(basename(link(path) ?? "")),
-    has: (path) => link(path) !== undefined || orNothing(() => readFileSync(machine.at(path))) !== undefined,
     large: (path) => orNothing(() => readFileSync(machine.at(path), "utf8")),
     bytes: (path) => orNothing(() => readFileSync(machine.at(path))),
   };

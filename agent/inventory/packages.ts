@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { PACKAGE_PATTERN, VERSION_PATTERN } from "../../protocol/names.ts";
+import { PACKAGE_PATTERN, VERSION_PATTERN } from "../../protocol/inventory-limits.ts";
 import type { Look } from "./look.ts";
 
 /** Where package managers keep what is installed: dpkg, then opkg as OpenWrt and Yocto have it. */

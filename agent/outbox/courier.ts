@@ -7,6 +7,7 @@ import type { DeviceInfo, DeviceState } from "../../protocol/from-device.ts";
 import type { Kept } from "../../protocol/record.ts";
 import { toDevice } from "../../protocol/topics.ts";
 import { hear } from "./hear.ts";
+import type { InventoryPost } from "./inventory-post.ts";
 import { activeCodes, infoLetter, recordLetter, stateLetter, telemetryLetter } from "./letters.ts";
 import type { KeptTelemetry, Outbox } from "./outbox.ts";
 import { byPlace, placeKey, Session } from "./session.ts";
@@ -22,6 +23,8 @@ export interface CourierOptions {
   heartbeatS: number;
   /** What is known of the device now; published at each birth and after `tellInfo`. */
   info(): Omit<DeviceInfo, "ts" | "boot" | "agent">;
+  /** Knows when the inventory document is to be told. */
+  inventory?: InventoryPost;
   /** Opens the link with the part of its options that is the courier's. Closed by the courier's disposal. */
   connect(part: Pick<LinkOptions, "subscriptions" | "will">, events: LinkEvents): BrokerLink;
   /** Pause before an unacknowledged record is sent again, and the longest one it grows to; default 30 s, 5 min. */
@@ -104,6 +107,7 @@ class BrokerCourier implements Courier {
   #droppedTold: (Place & { records: number }) | undefined;
   #mayAdoptAt = Number.NEGATIVE_INFINITY;
   #ending: Promise<void> | undefined;
+  #posting: Promise<void> | undefined;
 
   constructor(options: CourierOptions) {
     this.#options = options;
@@ -171,6 +175,7 @@ class BrokerCourier implements Courier {
       await this.#atMost(GOODBYE_MS, this.#link.publish(stateLetter(this.#options.device, words)));
     }
     await this.#link.close();
+    await this.#posting;
   }
 
   async #atMost(ms: number, work: Promise<void>): Promise<void> {
@@ -192,6 +197,7 @@ class BrokerCourier implements Courier {
       this.#options.resend ?? { firstMs: 30_000, mostMs: 300_000 },
     );
     this.#keptAt.clear();
+    this.#options.inventory?.connected();
     this.#ring();
   }
 
@@ -205,6 +211,7 @@ class BrokerCourier implements Courier {
       const heard = hear(this.#options.device, message);
       if (heard.kind === "ack") await this.#acked(heard.place);
       if (heard.kind === "resync") this.#session?.askBirth(RESYNC_EVERY_MS);
+      if (heard.kind === "inventory") this.#options.inventory?.ask(this.#options.clock.now());
       if (heard.kind === "aggregator" && heard.online) {
         this.#aggregator(heard.node, heard.boot, message.retained);
         const { clock } = this.#options;
@@ -282,6 +289,7 @@ class BrokerCourier implements Courier {
       await this.#send(session, this.#records(due));
       return 0;
     }
+    if (this.#options.inventory?.due === true) this.#posting = this.#post(this.#options.inventory);
     if (session.draining && (await this.#drain(session))) return DRAIN_PAUSE_MS;
     return Math.min(session.birthAt - now, session.dueInMs(outbox.pending(), now), IDLE_MS);
   }
@@ -367,6 +375,27 @@ class BrokerCourier implements Courier {
       if (kept !== undefined) session.deny(kept);
       this.#refuse(cause, message.topic);
     } else if (code !== "LINK_UNHEARD") this.#trouble(cause); // unheard: kept, and sent again when somebody listens
+  }
+
+  /** Tells the inventory document. Nobody waits for it: on a thin line it takes a minute, and alarms go on meanwhile. */
+  async #post(inventory: InventoryPost): Promise<void> {
+    try {
+      await inventory.send(
+        (message) => this.#publishHeard(message),
+        () => this.#options.clock.now(),
+      );
+    } catch (cause) {
+      if (!(cause instanceof Failure)) this.#trouble(cause);
+      else if (cause.code !== "LINK_DOWN") this.#refuse(cause, "inventory");
+    }
+    this.#ring();
+  }
+
+  /** A retained message that nobody hears is kept by the broker for whoever comes. */
+  async #publishHeard(message: Outgoing): Promise<void> {
+    await this.#link.publish(message).catch((cause: unknown) => {
+      if (!(cause instanceof Failure) || cause.code !== "LINK_UNHEARD") throw cause;
+    });
   }
 
   /** Publishes the oldest figures of the backlog; false when there are none or they cannot be sent now. */

@@ -12,11 +12,11 @@ export interface Dropped {
 
 /** What one frame of the journal says. Read in their order they are the whole memory of the device. */
 export type Entry =
-  /** Opens a snapshot: first entry of every file. */
-  | { k: "head"; v: 1; boot: string; seq: number; nextId: number; dropped: Dropped }
+  /** Opens a snapshot: first entry of every file. `days`: of which the daily check was made. */
+  | { k: "head"; v: 1; boot: string; seq: number; nextId: number; dropped: Dropped; days?: readonly string[] }
   /** An agent started and went on in this file. */
   | { k: "start"; boot: string }
-  /** An alarm change or event; `pending` until the aggregator has it. */
+  /** An alarm change, event or daily check; `pending` until the aggregator has it. */
   | { k: "record"; pending: boolean; kept: Kept }
   | { k: "telemetry"; kept: KeptTelemetry }
   /** What happened since the last write but was not worth one: frees by ack, telemetry gone before an id, what was given up. */
@@ -39,7 +39,14 @@ export function readEntry(text: string): Entry | undefined {
 function fits(value: Record<string, unknown>): boolean {
   switch (value.k) {
     case "head":
-      return value.v === 1 && isBoot(value.boot) && isCount(value.seq) && isCount(value.nextId) && isDropped(value);
+      return (
+        value.v === 1 &&
+        isBoot(value.boot) &&
+        isCount(value.seq) &&
+        isCount(value.nextId) &&
+        isDropped(value) &&
+        (value.days === undefined || (Array.isArray(value.days) && value.days.every(isText)))
+      );
     case "start":
       return isBoot(value.boot);
     case "record":
@@ -62,13 +69,17 @@ const isObject = (value: unknown): value is Fields => typeof value === "object" 
 const isBoot = (value: unknown): boolean => typeof value === "string" && BOOT_PATTERN.test(value);
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
 const isPlace = (value: unknown): boolean => isObject(value) && isBoot(value.boot) && isCount(value.seq);
+const isText = (value: unknown): boolean => typeof value === "string";
 const isCoded = (kept: Fields): boolean => typeof kept.code === "string" && isObject(kept.body);
 const isDropped = ({ dropped }: Fields): boolean =>
   isObject(dropped) && isCount(dropped.telemetry) && isCount(dropped.records) && isCount(dropped.told ?? 0);
 const isRecord = (kept: Fields): boolean =>
   isCoded(kept) &&
   isPlace(kept.body) &&
-  (kept.kind === "event" || (kept.kind === "alarm" && isObject(kept.body) && typeof kept.body.active === "boolean"));
+  isObject(kept.body) &&
+  (kept.kind === "event" ||
+    (kept.kind === "alarm" && typeof kept.body.active === "boolean") ||
+    (kept.kind === "daily" && isText(kept.body.date) && isText(kept.body.packed)));
 
 const MOST_CHARACTERS = 4_096;
 

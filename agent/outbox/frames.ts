@@ -7,8 +7,8 @@ import { crc32 } from "node:zlib";
 const MAGIC = Buffer.from([0xf7, 0x76, 0xff, 0x6a]);
 /** Bytes a frame adds to its text. */
 export const FRAME_BYTES = 16;
-/** Longest text of a frame, bytes of UTF-8. */
-export const MOST_TEXT_BYTES = 65_536;
+/** Longest text of a frame, bytes of UTF-8: a daily check of the largest size that cannot be compressed at all. */
+export const MOST_TEXT_BYTES = 98_304;
 
 /** One frame. Throws RangeError when the text is longer than MOST_TEXT_BYTES. */
 export function encode(generation: number, text: string): Buffer {

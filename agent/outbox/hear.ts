@@ -1,13 +1,14 @@
 import type { Incoming } from "../../platform/broker-link.ts";
 import type { Place } from "../../protocol/boot.ts";
 import { Failure } from "../../protocol/failure.ts";
-import { Ack, AggregatorState, MAX_TO_DEVICE_BYTES, Resync } from "../../protocol/to-device.ts";
+import { Ack, AggregatorState, InventoryAsk, MAX_TO_DEVICE_BYTES, Resync } from "../../protocol/to-device.ts";
 import { readToDeviceTopic } from "../../protocol/topics.ts";
 
 /** What a device understands of what it is told. */
 export type Heard =
   | { kind: "ack"; place: Place }
   | { kind: "resync" }
+  | { kind: "inventory" }
   | { kind: "aggregator"; node: string; boot: string; online: boolean; ts: number };
 
 /** Reads one message of whatever origin. Throws MESSAGE_TOPIC, MESSAGE_TOO_LARGE or MESSAGE_INVALID, nothing else. */
@@ -25,6 +26,10 @@ export function hear(device: string, { topic, payload }: Incoming): Heard {
       return { kind: "aggregator", node: about.node, boot, online, ts };
     }
     case "command":
+      if (about.name === "inventory") {
+        fitting(InventoryAsk.safeParse(body), "inventory");
+        return { kind: "inventory" };
+      }
       if (about.name !== "resync") throw invalid("command", `no command ${about.name}`);
       fitting(Resync.safeParse(body), "resync");
       return { kind: "resync" };

@@ -5,6 +5,9 @@ import type { Dropped, Entry } from "./entries.ts";
 import { FRAME_BYTES } from "./frames.ts";
 import type { KeptTelemetry } from "./outbox.ts";
 
+/** Days remembered as checked: a clock set back by less finds them. */
+const MOST_DAYS = 40;
+
 /** What the device remembers, in memory: fed by journal entries, and written as a snapshot of them. Touches no file. */
 export class Holding {
   /** The latest start heard of; undefined in a journal that never was. */
@@ -17,6 +20,7 @@ export class Holding {
   #samples: Sample[] = [];
   #sampleBytes = 0;
   #nextId = 1;
+  #days: string[] = [];
   #pending: readonly Kept[] | undefined;
   #latest: readonly KeptAlarm[] | undefined;
 
@@ -43,6 +47,10 @@ export class Holding {
     this.#latest ??= newest([...this.#last.values()].map(({ kept }) => kept).filter(isAlarm));
     return this.#latest;
   }
+  /** The days whose daily check was made, the latest made last. */
+  days(): readonly string[] {
+    return this.#days;
+  }
   telemetry(): readonly KeptTelemetry[] {
     return this.#samples.map(({ kept }) => kept);
   }
@@ -55,6 +63,7 @@ export class Holding {
         this.seq = Math.max(this.seq, entry.seq);
         this.#nextId = Math.max(this.#nextId, entry.nextId);
         this.#drop(entry.dropped);
+        for (const day of entry.days ?? []) this.#made(day);
         break;
       case "start":
         this.#start(entry.boot);
@@ -114,7 +123,10 @@ export class Holding {
   snapshot(): Entry[] {
     if (this.boot === undefined) throw new RangeError("a snapshot before any start");
     return [
-      { k: "head", v: 1, boot: this.boot, seq: this.seq, nextId: this.#nextId, dropped: this.dropped },
+      {
+        ...{ k: "head", v: 1, boot: this.boot, seq: this.seq, nextId: this.#nextId, dropped: this.dropped },
+        ...(this.#days.length === 0 ? {} : { days: this.#days }),
+      },
       ...this.#items.map(({ kept, pending }): Entry => ({ k: "record", pending, kept })),
       ...this.#samples.map(({ kept }): Entry => ({ k: "telemetry", kept })),
     ];
@@ -133,7 +145,13 @@ export class Holding {
     };
   }
 
+  /** A day's check was made: remembered beyond its ack, so that no day gets a second one. */
+  #made(day: string): void {
+    if (!this.#days.includes(day)) this.#days = [...this.#days, day].slice(-MOST_DAYS);
+  }
+
   #keep(kept: Kept, pending: boolean): void {
+    if (kept.kind === "daily") this.#made(kept.body.date);
     this.#start(kept.body.boot);
     this.seq = Math.max(this.seq, kept.body.seq);
     const before = this.#items.findLastIndex((item) => comparePlaces(item.kept.body, kept.body) <= 0);
@@ -152,7 +170,7 @@ export class Holding {
 
   /** Makes it the last change of its code, if it is; an acknowledged one before it serves nobody any more. */
   #supersede(item: Item): void {
-    if (item.kept.kind === "event") return;
+    if (item.kept.kind !== "alarm") return;
     const last = this.#last.get(item.kept.code);
     if (last !== undefined && comparePlaces(last.kept.body, item.kept.body) > 0) return;
     this.#last.set(item.kept.code, item);

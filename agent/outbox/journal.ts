@@ -8,6 +8,7 @@ import type { Draft, Kept, KeptAlarm } from "../../protocol/record.ts";
 import { type Entry, flat } from "./entries.ts";
 import { Holding } from "./holding.ts";
 import type { KeptTelemetry, Outbox, OutboxStats } from "./outbox.ts";
+import { pack } from "./packed.ts";
 import { TwinFiles } from "./twin-files.ts";
 
 export interface JournalOptions {
@@ -104,6 +105,9 @@ class Journal implements Outbox {
   pending(): readonly Kept[] {
     return this.#holding.pending();
   }
+  days(): readonly string[] {
+    return this.#holding.days();
+  }
   telemetry(): readonly KeptTelemetry[] {
     return this.#holding.telemetry();
   }
@@ -112,9 +116,7 @@ class Journal implements Outbox {
     return this.#inTurn(async () => {
       const ts = Math.trunc(this.#options.clock.wall());
       const { seq } = this.#holding;
-      const kept = drafts.map(({ kind, code, body }, index) => {
-        return { kind, code, body: flat({ ...body, boot: this.#boot, seq: seq + 1 + index, ts }) } as Kept;
-      });
+      const kept = drafts.map((draft, index) => keptOf(draft, { boot: this.#boot, seq: seq + 1 + index, ts }));
       const entries = kept.map((one): Entry => ({ k: "record", pending: true, kept: one }));
       if (entries.length > 0) await this.#persist(entries, true);
       this.#learn(entries); // only now: what is seen here is published
@@ -329,6 +331,12 @@ class Journal implements Outbox {
     if (found.boot === undefined || (this.#owned && found.boot === this.#boot)) return;
     if (found.boot >= this.#boot) this.#rename({ boot: found.boot, seq: found.seq });
   }
+}
+
+/** The draft at its place, as flash and wire want it. */
+function keptOf(draft: Draft, place: Place & { ts: number }): Kept {
+  if (draft.kind === "daily") return { ...draft, body: { ...place, ...pack(draft.body) } };
+  return { ...draft, body: flat({ ...draft.body, ...place }) } as Kept;
 }
 
 const silent = (path: string, afterMs: number): Failure =>

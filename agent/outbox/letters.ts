@@ -4,6 +4,7 @@ import type { Kept, KeptAlarm } from "../../protocol/record.ts";
 import { topics } from "../../protocol/topics.ts";
 import { flat } from "./entries.ts";
 import type { KeptTelemetry } from "./outbox.ts";
+import { unpack } from "./packed.ts";
 
 /** What a device writes to whom, as the broker takes it. Pure: each fact one flat JSON object on its own topic. */
 const EVENT_EXPIRY_S = 604_800;
@@ -13,10 +14,14 @@ const MOST_ACTIVE = 6_144;
 const toJson = (body: object): string => JSON.stringify(flat(body));
 
 /**
- * An alarm change or event. Only the last change of a code is retained: an older one sent again must not put itself
+ * An alarm change, event or daily check. Only the last change of a code is retained: an older one sent again must not put itself
  * over the newer in the broker's memory.
  */
 export function recordLetter(device: string, kept: Kept, isLast: boolean): Outgoing {
+  if (kept.kind === "daily") {
+    const payload = JSON.stringify(unpack(kept.body));
+    return { topic: topics.daily(device), payload, qos: 1, expiryS: EVENT_EXPIRY_S };
+  }
   const payload = toJson(kept.body);
   return kept.kind === "alarm"
     ? { topic: topics.alarm(device, kept.code), payload, qos: 1, retain: isLast }

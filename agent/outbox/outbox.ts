@@ -39,6 +39,8 @@ export interface Outbox extends AsyncDisposable {
   latest(): readonly KeptAlarm[];
   /** Records not freed yet, by seq. */
   pending(): readonly Kept[];
+  /** The days whose daily check was appended, the latest 40 of them; known over restarts. */
+  days(): readonly string[];
   /** Gives each draft the next number and the device's time; resolves when they are on flash (or known not to be durable). */
   append(drafts: readonly Draft[]): Promise<readonly Kept[]>;
   /** Frees every record at or before `place` (both its boot and its seq). Costs no write of its own. */

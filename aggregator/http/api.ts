@@ -3,8 +3,14 @@ import type * as z from "zod";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/log.ts";
 import { Failure } from "../../protocol/failure.ts";
+import type { HistoryReading } from "../history-store.ts";
+import type { ClassBook } from "../registry.ts";
 import type { Reading } from "../store.ts";
+import { csvPieces } from "./csv.ts";
+import { dailyAnswers, type Sheets } from "./daily.ts";
 import type { Guard } from "./guard.ts";
+import { historyAnswers } from "./history.ts";
+import { inventoryAnswers, type Listing, pagesOf } from "./inventory.ts";
 import { type Figures, labelled, METRICS_TYPE, processFigures, renderMetrics, storeFigures } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import { asFailure, type RefusalCount, refusalOf, SAFE_HEADERS } from "./refusal.ts";
@@ -21,9 +27,13 @@ export interface Health {
 
 export interface ApiParts {
   reading: Reading;
+  history: HistoryReading;
   /** Counters of the intake by metric name (`METRICS`). */
   counters(): Figures;
   health(): Health;
+  /** Of which class a device is; of none when not given. */
+  classes?: ClassBook;
+  daily: Sheets;
   watch: Watch;
   guard: Guard;
   refusals: RefusalCount;
@@ -114,6 +124,9 @@ function makeAnswers(parts: ApiParts, requestCounts: () => Figures[string]): Ans
   const { reading, watch } = parts;
   const startedAt = parts.clock.wall() - process.uptime() * 1000;
   const openapi = JSON.stringify(openApiDocument());
+  const inventories = inventoryAnswers(reading, parts.classes ?? { classOf: () => undefined, devicesOf: () => [] });
+  const daily = dailyAnswers(parts.daily);
+  const history = historyAnswers(parts.history, () => parts.clock.wall());
   return {
     openapi: () => respond(openapi, JSON_TYPE),
     async devices({ query }) {
@@ -128,6 +141,20 @@ function makeAnswers(parts: ApiParts, requestCounts: () => Figures[string]): Ans
       ]);
       if (row === undefined) throw new Failure("API_NOT_FOUND", `no device ${id}`, { facts: { id } });
       return respondJson({ ...deviceJson(row), telemetry, alarms: alarms.map(alarmJson) });
+    },
+    deviceHistory: ({ params: { id }, ...asked }) =>
+      respondListing(history.points(id, asked.query), asked, `${id}-${asked.query.code}`),
+    trends: (asked) => respondListing(history.trends(asked.query), asked, "trends"),
+    deviceInventory: async ({ params: { id } }) => respondJson(await inventories.detail(id)),
+    inventoryHistory: ({ params: { id }, ...asked }) => respondListing(inventories.changes(id), asked, "history"),
+    inventory: async (asked) => respondListing(await inventories.devices(asked.query), asked, "inventory"),
+    inventoryCounts: async (asked) => respondListing(await inventories.counts(asked.query), asked, "counts"),
+    packages: async (asked) => respondListing(await inventories.packages(asked.query), asked, "packages"),
+    daily: async (asked) => respondListing(daily.sheet(asked.query), asked, "daily"),
+    async dailyRecord({ params: { date, device }, query, request }) {
+      if (!wantsCsv(query.format, request)) return respondJson(await daily.day(date, device));
+      const asked = { query: { ...query, format: "csv" as const, limit: MAX_LIMIT }, request };
+      return respondListing(await daily.lines(date, device), asked, `daily-${device}-${date}`);
     },
     async alarms({ query: { after, limit, ...filter } }) {
       const rows = await reading.alarms(given(filter), pageOf({ after, limit }));
@@ -155,6 +182,7 @@ function makeAnswers(parts: ApiParts, requestCounts: () => Figures[string]): Ans
       const text = await renderMetrics({
         ...parts.counters(),
         ...storeFigures(await reading.counts()),
+        vigil_daily_checks: labelled("state", await parts.daily.counts()),
         ...processFigures(startedAt),
         vigil_http_requests_total: requestCounts(),
         vigil_http_refused_total: labelled("code", parts.refusals.all),
@@ -175,4 +203,28 @@ const given = <T extends object>(filter: T): Given<T> =>
 function respondPage<T>(items: readonly T[], limit: number, keyOf: (row: T) => string): Response {
   const last = items.at(-1);
   return respondJson({ items, ...(last !== undefined && items.length >= limit ? { next: keyOf(last) } : {}) });
+}
+
+interface ListQuery {
+  format?: "json" | "csv" | undefined;
+  lang: "zh" | "en";
+  after?: string | undefined;
+  limit: number;
+}
+
+const wantsCsv = (format: "json" | "csv" | undefined, { headers }: Request): boolean =>
+  format === "csv" || (format === undefined && /\btext\/csv\b/i.test(headers.get("accept") ?? ""));
+
+/** A page as JSON or, where that is asked for, everything from `after` on as a CSV file. */
+async function respondListing<T>(
+  list: Listing<T>,
+  { query: { format, lang, after, limit }, request }: { query: ListQuery; request: Request },
+  name: string,
+): Promise<Response> {
+  if (!wantsCsv(format, request)) return respondPage(await list.page(after, limit), limit, list.keyOf);
+  const body =
+    request.method === "HEAD" ? null : ReadableStream.from(csvPieces(list.columns, lang, pagesOf(list, after)));
+  const answer = respond(body, "text/csv; charset=utf-8");
+  answer.headers.set("content-disposition", `attachment; filename="vigil-${name}.csv"`);
+  return answer;
 }

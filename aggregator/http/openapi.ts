@@ -51,7 +51,7 @@ function operation(operationId: string, route: RouteSpec): Json {
     security: route.open ? [] : [{ token: [] }],
     parameters: [...parameters("path", route.params), ...parameters("query", route.query)],
     responses: {
-      200: { description: "as asked", content: content(route.answer) },
+      200: { description: "as asked", content: contentOf(route) },
       ...(operationId === "health" ? { 503: { description: "not well", content: content(route.answer) } } : {}),
       ...Object.fromEntries(
         refused.map(([status, code]) => [
@@ -63,6 +63,11 @@ function operation(operationId: string, route: RouteSpec): Json {
   };
 }
 
+const contentOf = ({ answer, csv }: RouteSpec): Json => ({
+  ...content(answer),
+  ...(csv === true && { "text/csv": { schema: { type: "string" } } }),
+});
+
 function content(answer: RouteSpec["answer"]): Json {
   if (answer.type === "application/json") return { [answer.type]: { schema: ref(answer.schema) } };
   if (answer.type === "openapi") return { "application/json": { schema: { type: "object" } } };
@@ -71,11 +76,11 @@ function content(answer: RouteSpec["answer"]): Json {
 
 /** Parameters as people write them in a URL; `limit` is documented as the number it means. */
 function parameters(where: "path" | "query", schema: z.ZodObject): Json[] {
-  const { properties = {} } = z.toJSONSchema(schema, { io: "input" });
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input" });
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: where,
-    required: where === "path",
+    required: required.includes(name),
     description: ALLOWED[name] ?? name,
     schema: name === "limit" ? limitSchema() : property,
   }));

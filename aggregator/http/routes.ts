@@ -1,12 +1,21 @@
 import type * as z from "zod";
 import {
   AlarmQuery,
+  DailyParams,
+  DailyQuery,
+  DailyRecordQuery,
   DeviceParams,
   DeviceQuery,
+  HistoryQuery,
+  InventoryChangeQuery,
+  InventoryCountQuery,
+  InventoryQuery,
   NoQuery,
+  PackageQuery,
   type SchemaName,
   TicketParams,
   TicketQuery,
+  TrendQuery,
 } from "./schemas.ts";
 
 export interface RouteSpec {
@@ -17,6 +26,8 @@ export interface RouteSpec {
   answer:
     | { type: "application/json"; schema: SchemaName }
     | { type: "text/event-stream" | "application/openmetrics-text" | "openapi" };
+  /** The same as a CSV file. */
+  csv?: true;
   /** Needs no token: tells nothing of any device. */
   open: boolean;
 }
@@ -48,6 +59,68 @@ export const ROUTES = {
     answer: json("DeviceDetail"),
     open: false,
   },
+  deviceHistory: {
+    path: "/api/v1/devices/{id}/history",
+    says: "figures of one code of a device over time: hourly values for three years, samples for 30 days (性能数据)",
+    params: DeviceParams,
+    query: HistoryQuery,
+    answer: json("HistoryPage"),
+    csv: true,
+    open: false,
+  },
+  trends: {
+    path: "/api/v1/trends",
+    says: "figures on their way to a limit, and devices unlike their class (故障的提前预知)",
+    params: NoQuery,
+    query: TrendQuery,
+    answer: json("TrendPage"),
+    csv: true,
+    open: false,
+  },
+  deviceInventory: {
+    path: "/api/v1/devices/{id}/inventory",
+    says: "hardware, packages and peripherals of one device",
+    params: DeviceParams,
+    query: NoQuery,
+    answer: json("InventoryDetail"),
+    open: false,
+  },
+  inventoryHistory: {
+    path: "/api/v1/devices/{id}/inventory/history",
+    says: "what appeared, vanished or became another on one device, newest first, for three years",
+    params: DeviceParams,
+    query: InventoryChangeQuery,
+    answer: json("InventoryChangePage"),
+    csv: true,
+    open: false,
+  },
+  inventory: {
+    path: "/api/v1/inventory",
+    says: "inventories in the order of device ids; with `package` only devices that have it, of versions in the range",
+    params: NoQuery,
+    query: InventoryQuery,
+    answer: json("InventoryPage"),
+    csv: true,
+    open: false,
+  },
+  inventoryCounts: {
+    path: "/api/v1/inventory/counts",
+    says: "how many devices there are by class, site, model and system",
+    params: NoQuery,
+    query: InventoryCountQuery,
+    answer: json("InventoryCountPage"),
+    csv: true,
+    open: false,
+  },
+  packages: {
+    path: "/api/v1/packages",
+    says: "which devices have a package, in which version, in the order of device ids",
+    params: NoQuery,
+    query: PackageQuery,
+    answer: json("PackagePage"),
+    csv: true,
+    open: false,
+  },
   alarms: {
     path: "/api/v1/alarms",
     says: "alarms in the order of device and code; cleared ones too unless active=true",
@@ -70,6 +143,24 @@ export const ROUTES = {
     params: TicketParams,
     query: NoQuery,
     answer: json("TicketDetail"),
+    open: false,
+  },
+  daily: {
+    path: "/api/v1/daily",
+    says: "the sheet of one day's checks (日检表), in the order of device ids: which were made, which are missing, how each stands",
+    params: NoQuery,
+    query: DailyQuery,
+    answer: json("DailyPage"),
+    csv: true,
+    open: false,
+  },
+  dailyRecord: {
+    path: "/api/v1/daily/{date}/{device}",
+    says: "one device's check of one day: configuration, performance and fault data apart; as CSV its lines",
+    params: DailyParams,
+    query: DailyRecordQuery,
+    answer: json("DailyRecord"),
+    csv: true,
     open: false,
   },
   watch: {

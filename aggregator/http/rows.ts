@@ -97,6 +97,6 @@ type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 /** The object without the keys whose value is undefined. */
-function present<T extends object>(row: T): Present<T> {
+export function present<T extends object>(row: T): Present<T> {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined)) as Present<T>;
 }

@@ -11,9 +11,20 @@ import {
   ApiTicketEvent,
   page,
 } from "../../protocol/api.ts";
+import { ApiDailyRecord, ApiDailyRow } from "../../protocol/api-daily.ts";
+import {
+  ApiInventory,
+  ApiInventoryChange,
+  ApiInventoryCount,
+  ApiInventoryDetail,
+  ApiPackage,
+} from "../../protocol/api-inventory.ts";
 import { Failure } from "../../protocol/failure.ts";
+import { ApiHistoryPoint, ApiTrend } from "../../protocol/api-history.ts";
+import { PACKAGE_PATTERN, VERSION_PATTERN } from "../../protocol/inventory-limits.ts";
 import { TICKET_STATES } from "../../protocol/ticket.ts";
 import { CODE_PATTERN, ID_PATTERN, TICKET_PATTERN } from "../../protocol/topics.ts";
+import { FIGURE_PATTERN } from "../history-store.ts";
 
 /** Everything the API answers, by the name it has in the OpenAPI document. */
 export const SCHEMAS = {
@@ -26,6 +37,16 @@ export const SCHEMAS = {
   TicketPage: page(ApiTicket),
   TicketEvent: ApiTicketEvent,
   TicketDetail: ApiTicketDetail,
+  Inventory: ApiInventory,
+  InventoryPage: page(ApiInventory),
+  InventoryDetail: ApiInventoryDetail,
+  InventoryChangePage: page(ApiInventoryChange),
+  InventoryCountPage: page(ApiInventoryCount),
+  PackagePage: page(ApiPackage),
+  DailyPage: page(ApiDailyRow),
+  DailyRecord: ApiDailyRecord,
+  HistoryPage: page(ApiHistoryPoint),
+  TrendPage: page(ApiTrend),
   Change: ApiChange,
   Health: ApiHealth,
   Error: ApiError,
@@ -44,6 +65,7 @@ const limit = z
   .transform(Number)
   .pipe(z.int().min(1).max(MAX_LIMIT))
   .default(DEFAULT_LIMIT);
+const number = z.string().regex(/^\d{1,15}$/);
 /** Key of an alarm in a list: `device/code`. */
 const alarmKey = z.string().regex(new RegExp(`${ID_PATTERN.source.slice(0, -1)}/${CODE_PATTERN.source.slice(1)}`));
 
@@ -64,6 +86,61 @@ export const TicketQuery = z.strictObject({
   after: no.optional(),
   limit,
 });
+/** How a list is told: JSON by pages, or everything from `after` on as one CSV file. */
+const told = { format: z.enum(["json", "csv"]).optional(), lang: z.enum(["zh", "en"]).default("en") };
+const place = { device: id.optional(), site: id.optional(), class: id.optional() };
+const version = z.string().regex(VERSION_PATTERN).optional();
+const range = { below: version, above: version };
+const packageName = z.string().regex(PACKAGE_PATTERN);
+export const InventoryQuery = z
+  .strictObject({ ...place, package: packageName.optional(), ...range, ...told, after: id.optional(), limit })
+  .refine((asked) => asked.package !== undefined || (asked.below ?? asked.above) === undefined, { path: ["package"] });
+export const InventoryCountQuery = z.strictObject({
+  site: place.site,
+  class: place.class,
+  ...told,
+  after: number.optional(),
+  limit,
+});
+export const InventoryChangeQuery = z.strictObject({ ...told, after: number.optional(), limit });
+export const PackageQuery = z.strictObject({
+  name: packageName,
+  ...place,
+  ...range,
+  ...told,
+  after: id.optional(),
+  limit,
+});
+const code = z.string().regex(CODE_PATTERN);
+const figure = z.string().regex(FIGURE_PATTERN);
+const time = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+const keyOf = (...parts: RegExp[]) =>
+  z.string().regex(new RegExp(`^${parts.map(({ source }) => source.replace(/^\^|\$$/g, "")).join("/")}$`));
+export const HistoryQuery = z.strictObject({
+  ...{ code, figure: figure.optional(), from: time.optional(), to: time.optional() },
+  step: z.enum(["raw", "hour"]).default("hour"),
+  ...told,
+  after: keyOf(/\d{1,15}/, FIGURE_PATTERN).optional(),
+  limit,
+});
+export const TrendQuery = z.strictObject({
+  device: place.device,
+  ...told,
+  after: keyOf(ID_PATTERN, CODE_PATTERN, FIGURE_PATTERN).optional(),
+  limit,
+});
+const date = z.iso.date();
+export const DailyQuery = z.strictObject({
+  ...{ date: date.optional(), device: place.device, site: place.site },
+  ...told,
+  after: id.optional(),
+  limit,
+});
+export const DailyParams = z.strictObject({ date, device: id });
+export const DailyRecordQuery = z.strictObject(told);
 export const NoQuery = z.strictObject({});
 
 /** What a parameter may be, in words, for people who got it wrong and for the OpenAPI document. */
@@ -71,8 +148,22 @@ export const ALLOWED: Readonly<Record<string, string>> = {
   id: "1–40 of a–z 0–9 -",
   device: "1–40 of a–z 0–9 -",
   no: "a ticket number like GZ-20261122-0001",
+  site: "1–40 of a–z 0–9 -",
+  class: "1–40 of a–z 0–9 -",
+  package: "a package name like libssl3; needed by below and above",
+  name: "a package name like libssl3",
+  below: "a version: strictly earlier ones by Debian's order",
+  above: "a version: strictly later ones by Debian's order",
+  date: "a day like 2026-11-22; of a list today, where it is left out",
+  format: "json, or csv (also by `Accept: text/csv`): everything from `after` on in one file",
+  lang: "zh or en: headings of the CSV",
   after: "the `next` of the page before",
   limit: `a whole number from 1 to ${MAX_LIMIT}`,
+  code: "a telemetry code like disk.var",
+  figure: "a figure of that code like free_pct; all of them where it is left out",
+  from: "epoch milliseconds; 30 days back (raw: one day) where it is left out",
+  to: "epoch milliseconds, not included; now where it is left out",
+  step: "hour (one row an hour: mean, min, max, last, n), or raw (the samples, kept 30 days)",
   active: "true or false",
   open: "true or false",
   state: TICKET_STATES.join(", "),

@@ -50,6 +50,7 @@ export class MqttSink {
   #state = false;
   readonly #acks = new Map<string, Place>();
   readonly #resyncs = new Map<string, string>();
+  readonly #inventories = new Map<string, string>();
   readonly #tickets = new Map<string, TicketRow>();
   #logs: TicketEvent[] = [];
   /** Walk over all shown tickets: `undefined` = none to do. */
@@ -73,6 +74,7 @@ export class MqttSink {
   down(): void {
     this.#acks.clear();
     this.#resyncs.clear();
+    this.#inventories.clear();
     this.#tickets.clear();
   }
   /** What a commit brought about. */
@@ -96,6 +98,12 @@ export class MqttSink {
   resync(device: string, because: string): void {
     if (this.#link?.up !== true) return;
     this.#resyncs.set(device, because);
+    this.#pump();
+  }
+  /** Asks a device for its inventory document. */
+  askInventory(device: string, because: string): void {
+    if (this.#link?.up !== true) return;
+    this.#inventories.set(device, because);
     this.#pump();
   }
   /** To be called now and then: our state anew, what the broker refused told again, topics of tickets resolved long ago emptied. */
@@ -152,6 +160,12 @@ export class MqttSink {
     take(this.#resyncs, AT_ONCE - messages.length, (device, because) =>
       messages.push({
         ...{ topic: topics.command(device, "resync"), payload: JSON.stringify({ because }) },
+        ...{ qos: 1, expiryS: 60 },
+      }),
+    );
+    take(this.#inventories, AT_ONCE - messages.length, (device, because) =>
+      messages.push({
+        ...{ topic: topics.command(device, "inventory"), payload: JSON.stringify({ because }) },
         ...{ qos: 1, expiryS: 60 },
       }),
     );

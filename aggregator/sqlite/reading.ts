@@ -1,7 +1,9 @@
 import type { DeviceInfo } from "../../protocol/from-device.ts";
 import { SEVERITIES } from "../../protocol/severity.ts";
 import type { AlarmFilter, DeviceRow, Page, Reading, StoreCounts, TicketFilter } from "../store.ts";
+import { sqliteDailyReading } from "./daily.ts";
 import type { DeviceCache } from "./devices.ts";
+import { sqliteInventoryReading } from "./inventory.ts";
 import { alarmCodec, deviceCodec, eventCodec, ticketCodec } from "./rows.ts";
 import { OPEN } from "./schema.ts";
 import type { Cell, Sql } from "./sql.ts";
@@ -48,6 +50,8 @@ export function sqliteReading(sql: Sql, devices: DeviceCache, turn: Turn): Readi
           .map((record) => eventCodec.read(record)),
       ),
     counts: () => turn(() => counts(sql)),
+    inventory: sqliteInventoryReading(sql, turn),
+    daily: sqliteDailyReading(sql, turn),
   };
 }
 

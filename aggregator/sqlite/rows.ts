@@ -12,7 +12,7 @@ export interface RowCodec<T> {
   read(record: Record_): T;
 }
 
-function codec<T extends object>(layout: Layout<T>): RowCodec<T> {
+export function codec<T extends object>(layout: Layout<T>): RowCodec<T> {
   const entries = Object.entries(layout) as [keyof T & string, string | readonly [string, true]][];
   const fields = entries.map(([key, column]) =>
     typeof column === "string" ? { key, column, yes: false } : { key, column: column[0], yes: true },

@@ -1,2 +1,30 @@
-/** What the store keeps of history; see aggregator/history. */
-export const HISTORY = ``;
+/**
+ * What the history's own file keeps. `raw`: the samples of one series and hour, one after the other; `stale` while its
+ * hourly values are not worked out (anew). `day`: the hourly values of one series and day. Both lie in the order of time:
+ * writing, working out and deleting go through neighbouring pages. `tally` counts rows.
+ */
+export const HISTORY_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE series (
+    id INTEGER PRIMARY KEY, device TEXT NOT NULL, code TEXT NOT NULL, figures TEXT NOT NULL, last_day INTEGER NOT NULL,
+    UNIQUE (device, code)
+  ) STRICT;
+  CREATE INDEX series_age ON series (last_day);
+  CREATE TABLE raw (
+    hour INTEGER NOT NULL, series INTEGER NOT NULL, stale INTEGER NOT NULL, samples BLOB NOT NULL,
+    PRIMARY KEY (hour, series)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX raw_stale ON raw (hour) WHERE stale = 1;
+  CREATE TABLE day (
+    day INTEGER NOT NULL, series INTEGER NOT NULL, sealed INTEGER NOT NULL, hours BLOB NOT NULL,
+    PRIMARY KEY (day, series)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX day_open ON day (day) WHERE sealed = 0;
+  CREATE TABLE tally (kind TEXT PRIMARY KEY, rows INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO tally VALUES ('series', 0), ('raw', 0), ('day', 0);
+  CREATE TABLE finding (
+    device TEXT NOT NULL, code TEXT NOT NULL, figure TEXT NOT NULL, finding TEXT NOT NULL,
+    PRIMARY KEY (device, code, figure)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];

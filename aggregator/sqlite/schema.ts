@@ -1,7 +1,6 @@
 import { Failure } from "../../protocol/failure.ts";
 import { CLOSED_STATES } from "../../protocol/ticket.ts";
 import { DAILY } from "./schema-daily.ts";
-import { HISTORY } from "./schema-history.ts";
 import { INVENTORY } from "./schema-inventory.ts";
 import type { Sql } from "./sql.ts";
 
@@ -57,24 +56,23 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (device, code)
   ) STRICT, WITHOUT ROWID;
   `,
-  HISTORY,
   DAILY,
   INVENTORY,
 ];
 
-/** Brings a store up to date in one transaction. Throws STORE_SCHEMA when it was made by a newer version. */
-export function migrate(sql: Sql, file: string): void {
+/** Brings a file up to date in one transaction. Throws STORE_SCHEMA when it was made by a newer version. */
+export function migrate(sql: Sql, file: string, migrations = MIGRATIONS): void {
   const has = Number(sql.get("PRAGMA user_version")?.["user_version"]);
-  if (has > MIGRATIONS.length) {
-    throw new Failure("STORE_SCHEMA", `${file} has schema ${has}; this version knows up to ${MIGRATIONS.length}`, {
-      facts: { file, schema: has, known: MIGRATIONS.length },
+  if (has > migrations.length) {
+    throw new Failure("STORE_SCHEMA", `${file} has schema ${has}; this version knows up to ${migrations.length}`, {
+      facts: { file, schema: has, known: migrations.length },
     });
   }
-  if (has === MIGRATIONS.length) return;
+  if (has === migrations.length) return;
   sql.exec("BEGIN IMMEDIATE");
   try {
-    for (const step of MIGRATIONS.slice(has)) sql.exec(step);
-    sql.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    for (const step of migrations.slice(has)) sql.exec(step);
+    sql.exec(`PRAGMA user_version = ${migrations.length}`);
     sql.exec("COMMIT");
   } catch (error) {
     if (sql.inTransaction) sql.exec("ROLLBACK");

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failure } from "../../protocol/failure.ts";
 
-export type Cell = string | number | null;
+export type Cell = string | number | null | Uint8Array;
 export type Record_ = Record<string, Cell>;
 
 /** SQLite result codes that say "the disk or another process, not the statement": the same work may succeed later. */

@@ -1,6 +1,10 @@
 import type { DeviceInfo } from "../../protocol/from-device.ts";
 import type { AlarmRow, DeviceRow, InboxEntry, TicketEvent, TicketRow, Tx } from "../store.ts";
+import type { DailyTx } from "../daily-store.ts";
+import type { InventoryTx } from "../inventory-store.ts";
+import { sqliteDailyTx } from "./daily.ts";
 import type { DeviceCache } from "./devices.ts";
+import { sqliteInventoryTx } from "./inventory.ts";
 import { alarmCodec, eventCodec, ticketCodec, upsert } from "./rows.ts";
 import { OBSERVED } from "./schema.ts";
 import type { Cell, Record_, Sql } from "./sql.ts";
@@ -16,11 +20,15 @@ const SAVE_EVENT = `INSERT INTO ticket_event (${eventCodec.columns}) VALUES (${e
 export class SqliteTx implements Tx {
   readonly #connection: Sql;
   readonly #devices: DeviceCache;
+  readonly inventory: InventoryTx;
+  readonly daily: DailyTx;
   #ended = false;
 
   constructor(sql: Sql, devices: DeviceCache) {
     this.#connection = sql;
     this.#devices = devices;
+    this.inventory = sqliteInventoryTx(() => this.#sql);
+    this.daily = sqliteDailyTx(() => this.#sql);
   }
   end(): void {
     this.#ended = true;

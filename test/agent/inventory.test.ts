@@ -1,14 +1,18 @@
-import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { bareInfo, osName, packagesHash, runInventory, tidy } from "../../agent/inventory.ts";
+import { bareInfo, osName, runInventory, tidy } from "../../agent/inventory.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { machineAt } from "../../platform/machine.ts";
 import { runProgram } from "../../platform/run.ts";
 import { DeviceInfo } from "../../protocol/from-device.ts";
+import { InventoryDocument } from "../../protocol/inventory.ts";
 import { BOARDS, type Board, openBoard } from "../kit/board.ts";
+import { tempFolder } from "../kit/temp.ts";
 
+const MAIN = fileURLToPath(new URL("../../agent/main.ts", import.meta.url));
 const Whole = DeviceInfo.strict();
 const message = (found: object) => ({ ts: 1, boot: "01JD0000000000000000000000", agent: "1.0.0", ...found });
 
@@ -72,53 +76,25 @@ describe("by direct reads", () => {
   });
 });
 
-describe("the packages' hash", () => {
-  const block = (name: string, version: string, state = "install ok installed") =>
-    `Package: ${name}\nStatus: ${state}\nPriority: optional\nVersion: ${version}\nDescription: a\n Package: not\n .\n Version: 9\n`;
-  const sha = (text: string) => createHash("sha256").update(text).digest("hex");
-
-  test("is over the sorted names and versions of what is installed", () => {
-    const status = [block("zlib", "1.3"), block("adduser", "3.1"), block("old", "1", "deinstall ok config-files")].join(
-      "\n",
-    );
-    expect(packagesHash(status)).toBe(sha("adduser=3.1\nzlib=1.3"));
-    expect(packagesHash("")).toBeUndefined();
-  });
-
-  test("does not depend on the order, and on every version", () => {
-    const name = fc.stringMatching(/^[a-z][a-z0-9+.-]{1,8}$/);
-    const version = fc.stringMatching(/^[0-9][0-9a-z.~+-]{0,6}$/);
-    const packages = fc.uniqueArray(fc.tuple(name, version), { minLength: 1, maxLength: 8, selector: ([one]) => one });
-    fc.assert(
-      fc.property(packages, (all) => {
-        const hash = packagesHash(all.map(([one, at]) => block(one, at)).join("\n"));
-        expect(
-          packagesHash(
-            all
-              .toReversed()
-              .map(([one, at]) => block(one, at))
-              .join("\n"),
-          ),
-        ).toBe(hash);
-        expect(packagesHash(all.map(([one, at], i) => block(one, i === 0 ? `${at}.1` : at)).join("\n"))).not.toBe(hash);
-      }),
-    );
-  });
-});
-
 describe("from the child", () => {
   test("a real child finds this machine, in a message the protocol takes", async () => {
-    const module = fileURLToPath(new URL("../../agent/inventory.ts", import.meta.url));
-    const platform = fileURLToPath(new URL("../../platform/machine.ts", import.meta.url));
-    const program = `import { takeInventory } from ${JSON.stringify(module)};
-      import { machineAt } from ${JSON.stringify(platform)};
-      console.log(JSON.stringify(await takeInventory(machineAt())));`;
-    const argv = [process.execPath, "--input-type=module", "--eval", program] as const;
+    using folder = tempFolder();
+    const config = join(folder.path, "agent.json");
+    const stateDir = join(folder.path, "state");
+    const brokers = [{ host: "127.0.0.1", port: 1883 }];
+    writeFileSync(config, JSON.stringify({ device: "ft-0042", brokers, stateDir }), { mode: 0o600 });
+    const argv = [process.execPath, MAIN, "inventory", "--save", "--config", config] as const;
     const found = await runInventory((order) => runProgram(order, systemClock), argv);
     expect(Whole.parse(message(found))).toEqual(message(found));
     expect(found).toMatchObject(bareInfo(machineAt()));
     expect(found.cpu).toBeDefined();
-    if (machineAt().read("/etc/debian_version") !== undefined) expect(found.packages_hash).toMatch(/^[0-9a-f]{64}$/);
+    const text = readFileSync(join(stateDir, "inventory.json"), "utf8");
+    const document = InventoryDocument.strict().parse(JSON.parse(text));
+    expect(document).toMatchObject({ hash: found.inventory_hash, memory_bytes: found.memory_bytes });
+    expect(document.packages_hash).toBe(found.packages_hash);
+    if (machineAt().read("/etc/debian_version") !== undefined) expect(document.package_count).toBeGreaterThan(50);
+    await runInventory((order) => runProgram(order, systemClock), argv);
+    expect(readFileSync(join(stateDir, "inventory.json"), "utf8")).toBe(text); // nothing changed: nothing is written
   });
 
   test.each(["", "null", "{}x", "[]", '{"cores":"two"}', '{"cores":0}', '{"unknown":1}'])(

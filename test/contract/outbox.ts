@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Outbox } from "../../agent/outbox/outbox.ts";
+import { unpack } from "../../agent/outbox/packed.ts";
 import { BOOT_PATTERN } from "../../protocol/boot.ts";
-import { alarmDraft, codes, eventDraft, expectSound, seqs, tell } from "../kit/drafts.ts";
+import { alarmDraft, codes, dailyDraft, eventDraft, expectSound, seqs, tell } from "../kit/drafts.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 
 /** What every outbox does, the journal on flash and its stand-in alike. `open` makes a fresh one. */
@@ -114,6 +115,29 @@ export function outboxContract(name: string, open: (clock: HandClock) => Promise
       outbox.free({ boot: known, seq: 10_000 });
       expect(outbox.pending()).toHaveLength(4);
       expectSound(outbox);
+    });
+
+    test("keeps a day's check at its place until it is freed, and remembers its day beyond that", async () => {
+      await using outbox = (await fresh()).outbox;
+      await outbox.append([alarmDraft("a"), dailyDraft("2026-11-21"), dailyDraft("2026-11-22", 40), eventDraft("e")]);
+      expect(outbox.pending().map(({ kind }) => kind)).toEqual(["alarm", "daily", "daily", "event"]);
+      const days = outbox.pending().flatMap((kept) => (kept.kind === "daily" ? [unpack(kept.body)] : []));
+      expect(days).toMatchObject([
+        { date: "2026-11-21", boot: outbox.boot, seq: 2 },
+        { ...dailyDraft("2026-11-22", 40).body, seq: 3 },
+      ]);
+      outbox.free({ boot: outbox.boot, seq: 3 });
+      expect(seqs(outbox.pending())).toEqual([4]);
+      expect(codes(outbox.latest())).toEqual(["a"]);
+      expect(outbox.days()).toEqual(["2026-11-21", "2026-11-22"]);
+      expectSound(outbox);
+    });
+
+    test("remembers the latest forty days", async () => {
+      await using outbox = (await fresh()).outbox;
+      const dates = Array.from({ length: 45 }, (_, i) => new Date(Date.UTC(2026, 0, 1 + i)).toISOString().slice(0, 10));
+      for (const date of dates) await outbox.append([dailyDraft(date)]);
+      expect(outbox.days()).toEqual(dates.slice(-40));
     });
 
     test("an earlier or equal boot is nothing to take over", async () => {

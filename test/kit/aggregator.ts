@@ -1,5 +1,7 @@
 import { type AggregatorFace, runAggregator } from "../../aggregator/app.ts";
 import { AggregatorConfig } from "../../aggregator/config.ts";
+import type { HistoryStore } from "../../aggregator/history-store.ts";
+import { openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import type { Store } from "../../aggregator/store.ts";
 import type { BrokerLink, LinkEvents, LinkOptions, Outgoing } from "../../platform/broker-link.ts";
 import { Failure, type FailureCode } from "../../protocol/failure.ts";
@@ -18,6 +20,7 @@ export interface Told {
 export class AggregatorRig implements AsyncDisposable {
   readonly clock: HandClock;
   readonly store: Store;
+  readonly history: HistoryStore;
   readonly log: KeptLog = keptLog();
   /** What it published while the line was up. */
   readonly told: Told[] = [];
@@ -31,8 +34,14 @@ export class AggregatorRig implements AsyncDisposable {
   #up = false;
   #links = 0;
 
-  constructor(store: Store, config: Record<string, unknown> = {}, clock = new HandClock()) {
+  constructor(
+    store: Store,
+    config: Record<string, unknown> = {},
+    clock = new HandClock(),
+    history = openSqliteHistory({ file: ":memory:" }),
+  ) {
     this.store = store;
+    this.history = history;
     this.clock = clock;
     this.#running = runAggregator(
       {
@@ -42,6 +51,7 @@ export class AggregatorRig implements AsyncDisposable {
         log: this.log,
         random: (bytes) => new Uint8Array(bytes),
         store,
+        history,
         openLink: (options, events) => this.#open(options, events),
         serve: async (face) => {
           this.#face = face;
@@ -103,6 +113,7 @@ export class AggregatorRig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.store[Symbol.asyncDispose]();
+    await this.history[Symbol.asyncDispose]();
   }
   #open(options: LinkOptions, events: LinkEvents): BrokerLink {
     this.#options = options;

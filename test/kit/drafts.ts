@@ -8,6 +8,17 @@ export function eventDraft(code: string, says = ""): Draft {
   return { kind: "event", code, body: { title_zh: "已启动", title_en: "started", says } };
 }
 
+/** A day's check with `lines` plausible lines, each a little different. */
+export function dailyDraft(date: string, lines = 3): Extract<Draft, { kind: "daily" }> {
+  const checks = Array.from({ length: lines }, (_, i) => ({
+    ...{ check: "process", name_zh: "进程", name_en: "processes", subject: `unit-${i}`, state: "ok" as const },
+    readings: { rss_bytes: 40_000_000 + ((i * 7_919 + Number(date.slice(-2)) * 104_729) % 9_999_991), cpu_pct: i / 7 },
+  }));
+  const none = { critical_count: 0, major_count: 0, minor_count: 0, warning_count: 0, unknown_count: 0 };
+  const body = { ...none, ok_count: lines, absent_count: 0, disabled_count: 0, cut_count: 0, checks };
+  return { kind: "daily", code: "daily", body: { date, agent: "1.0.0", config_hash: "c0ffee", ...body } };
+}
+
 /** Appends one draft and returns it with its place. */
 export async function tell(outbox: Outbox, draft: Draft): Promise<Kept> {
   const [kept] = await outbox.append([draft]);

@@ -1,3 +1,5 @@
+import type { InventoryChangeRow, InventoryRow } from "../../aggregator/inventory-store.ts";
+import type { DailyReading, DailyRecord } from "../../aggregator/daily-store.ts";
 import type {
   AlarmFilter,
   AlarmRow,
@@ -10,6 +12,7 @@ import type {
   TicketRow,
 } from "../../aggregator/store.ts";
 import { isOpen } from "../../protocol/ticket.ts";
+import { handInventory } from "./hand-inventory.ts";
 
 export const NOON = Date.UTC(2026, 10, 22, 10, 3, 22);
 const BOOT = "01JD0000000000000000000000";
@@ -78,8 +81,51 @@ export const ticketEvent = (own: Partial<TicketEvent> = {}): TicketEvent => ({
   ...own,
 });
 
+/** A day's record as a device with one fault would have it. */
+export const dailyRecord = (own: Partial<DailyRecord["head"]> = {}): DailyRecord => ({
+  head: {
+    ...{ device: "ft-0042", date: "2026-11-22", boot: BOOT, seq: 40, ts: NOON - 9_000_000, receivedAt: NOON - 8_999_000 },
+    ...{ critical_count: 0, major_count: 1, minor_count: 0, warning_count: 0, unknown_count: 1, ok_count: 6 },
+    ...{ absent_count: 3, disabled_count: 1, cut_count: 0, alarms: 1, tickets: 1, again: 0 },
+    ...own,
+  },
+  config: { agent: "1.0.0", config_hash: "c0ffee", packages_hash: "d00d", info: { model: "FT-9000" }, drift: [] },
+  performance: [{ check: "disk", subject: "/var", readings: { free_pct: 3.1, free_bytes: 310_000_000 } }],
+  faults: {
+    states: [
+      {
+        ...{ check: "disk", name_zh: "磁盘", name_en: "disks", subject: "/var", state: "major", reason: "space" },
+        ...{ title_zh: "磁盘空间不足", title_en: "disk almost full", says: "/var has 3.1 % left" },
+      },
+      { check: "disk", name_zh: "磁盘", name_en: "disks", subject: "/", state: "ok" },
+      { check: "clock", name_zh: "时钟", name_en: "clock", state: "unknown", says: "did not answer in 5000 ms" },
+      { check: "power", name_zh: "电源", name_en: "power", state: "absent" },
+    ],
+    alarms: [
+      {
+        ...{ code: "disk.var", severity: "major", check: "disk", subject: "/var", reason: "space", since: NOON - 180_000 },
+        ...{ title_zh: "磁盘空间不足", title_en: "disk almost full", ticket: "GZ-20261122-0001" },
+      },
+    ],
+    tickets: [
+      {
+        ...{ no: "GZ-20261122-0001", type: "故障", level: 2, severity: "major", state: "新建", code: "disk.var" },
+        ...{ title_zh: "磁盘空间不足", title_en: "disk almost full", detected_at: NOON - 179_000 },
+      },
+    ],
+  },
+});
+
 export interface HandReading extends Reading {
-  rows: { devices: DeviceRow[]; alarms: AlarmRow[]; tickets: TicketRow[]; events: TicketEvent[] };
+  rows: {
+    devices: DeviceRow[];
+    alarms: AlarmRow[];
+    tickets: TicketRow[];
+    events: TicketEvent[];
+    inventories: InventoryRow[];
+    inventoryChanges: InventoryChangeRow[];
+    dailies: DailyRecord[];
+  };
   figures: Record<string, Record<string, Record<string, number>>>;
   /** While set, every question fails with it. */
   broken?: Error | undefined;
@@ -88,7 +134,7 @@ export interface HandReading extends Reading {
 /** Rows in memory, set by the test. */
 export function handReading(rows: Partial<HandReading["rows"]> = {}): HandReading {
   const reading: HandReading = {
-    rows: { devices: [], alarms: [], tickets: [], events: [], ...rows },
+    rows: { devices: [], alarms: [], tickets: [], events: [], inventories: [], inventoryChanges: [], dailies: [], ...rows },
     figures: {},
     devices: async (page) => pageOf(ask().rows.devices, (row) => row.id, page),
     device: async (id) => ask().rows.devices.find((row) => row.id === id),
@@ -98,12 +144,30 @@ export function handReading(rows: Partial<HandReading["rows"]> = {}): HandReadin
     ticket: async (no) => ask().rows.tickets.find((row) => row.no === no),
     timeline: async (no) => ask().rows.events.filter((event) => event.ticket === no),
     counts: async () => countRows(ask().rows),
+    inventory: handInventory(() => ask().rows),
+    daily: handDaily(() => ask().rows),
   };
   const ask = () => {
     if (reading.broken !== undefined) throw reading.broken;
     return reading;
   };
   return reading;
+}
+
+/** Every device is expected on every day. */
+function handDaily(ask: () => HandReading["rows"]): DailyReading {
+  const on = (date: string) => ask().dailies.filter(({ head }) => head.date === date);
+  return {
+    sheet: async (date, { device, site }, page) => {
+      const fits = ask().devices.filter((row) => (device ?? row.id) === row.id && (site ?? row.site) === row.site);
+      return pageOf(fits, (row) => row.id, page).map((row) => {
+        const head = on(date).find((one) => one.head.device === row.id)?.head;
+        return { device: row, ...(head === undefined ? {} : { head }) };
+      });
+    },
+    day: async (date, device) => on(date).find(({ head }) => head.device === device),
+    counts: async (date) => ({ made: on(date).length, lacking: ask().devices.length - on(date).length }),
+  };
 }
 
 const alarmKey = (row: AlarmRow) => `${row.device}/${row.code}`;

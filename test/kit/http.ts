@@ -1,10 +1,14 @@
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { openChanges } from "../../aggregator/changes.ts";
+import { DailySheets } from "../../aggregator/daily/sheets.ts";
 import type { Figures } from "../../aggregator/http/metrics.ts";
 import { type HttpLimits, type HttpServer, startHttp } from "../../aggregator/http/server.ts";
+import type { HistoryReading } from "../../aggregator/history-store.ts";
+import { openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import type { Reading } from "../../aggregator/store.ts";
 import { openLog } from "../../platform/log.ts";
+import { redactor } from "../../platform/redact.ts";
 import { hashOf } from "../../protocol/token.ts";
 import { HandClock } from "./hand-clock.ts";
 import { handReading } from "./hand-reading.ts";
@@ -13,18 +17,22 @@ export const TOKEN = "vgl_a-token-for-tests";
 
 /** A real HTTP server on a free loopback port over rows the test sets, and doors to what drives it. */
 export async function httpDesk(
-  own: { reading?: Reading; limits?: Partial<HttpLimits>; counters?: Figures; port?: number } = {},
+  own: { reading?: Reading; history?: HistoryReading; limits?: Partial<HttpLimits>; counters?: Figures; port?: number } = {},
 ) {
   const clock = new HandClock();
   const changes = openChanges();
+  const reading = own.reading ?? handReading();
+  const rules = { timeZone: "Asia/Shanghai", at: "07:30", graceMs: 7_200_000 };
   const health: { ok: boolean; because: string[] } = { ok: true, because: [] };
   const server: HttpServer = await startHttp({
     config: { host: "127.0.0.1", port: own.port ?? 0, tokens: [{ name: "test", sha256: hashOf(TOKEN) }] },
-    reading: own.reading ?? handReading(),
+    reading,
+    history: own.history ?? openSqliteHistory({ file: ":memory:" }),
+    daily: new DailySheets(reading.daily, rules, () => clock.wall()),
     counters: () => own.counters ?? {},
     changes,
     health: () => health,
-    log: openLog("silent", "http"),
+    log: openLog("silent", "http", redactor([])),
     clock,
     ...(own.limits === undefined ? {} : { limits: own.limits }),
   });

@@ -1,4 +1,5 @@
 import type { KeptTelemetry, Outbox, OutboxStats } from "../../agent/outbox/outbox.ts";
+import { pack } from "../../agent/outbox/packed.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { comparePlaces, nextBoot, type Place } from "../../protocol/boot.ts";
 import type { Draft, Kept, KeptAlarm } from "../../protocol/record.ts";
@@ -30,9 +31,11 @@ export class MemoryOutbox implements Outbox {
     return this.#all.filter(({ pending }) => pending).map(({ kept }) => kept);
   }
   async append(drafts: readonly Draft[]): Promise<readonly Kept[]> {
-    const kept = drafts.map(({ kind, code, body }) => {
+    const kept = drafts.map((draft) => {
       this.seq += 1;
-      return { kind, code, body: { ...body, boot: this.boot, seq: this.seq, ts: this.#clock.wall() } } as Kept;
+      const place = { boot: this.boot, seq: this.seq, ts: this.#clock.wall() };
+      const body = draft.kind === "daily" ? pack(draft.body) : draft.body;
+      return { ...draft, body: { ...body, ...place } } as Kept;
     });
     this.#all.push(...kept.map((one) => ({ kept: one, pending: true })));
     return kept;
@@ -58,6 +61,10 @@ export class MemoryOutbox implements Outbox {
       this.#telemetry.push({ ...one, id: this.#nextId });
       this.#nextId += 1;
     }
+  }
+  days(): readonly string[] {
+    const days = this.#all.flatMap(({ kept }) => (kept.kind === "daily" ? [kept.body.date] : []));
+    return [...new Set(days)].slice(-40);
   }
   telemetry(): readonly KeptTelemetry[] {
     return [...this.#telemetry];

@@ -89,6 +89,12 @@ describe("a config mistake names path, value and what is allowed", () => {
     );
   });
 
+  test("a password in an address is not shown", () => {
+    const say = () => parseConfig('{"url":"postgresql://me:hunter2@host/db"}', z.object({ url: z.number() }), "x");
+    expect(say).toThrow("postgresql://me:***@host/db");
+    expect(say).not.toThrow("hunter2");
+  });
+
   test("a value is never shown longer than a line", () => {
     expect(mistake(agent({ logLevel: "x".repeat(5_000) })).length).toBeLessThan(400);
   });

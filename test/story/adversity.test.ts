@@ -27,11 +27,12 @@ interface Story {
 async function houseOf(fleet: WatchedProcesses, { stateDir, space, clock }: Story): Promise<House> {
   const self = { holdOnMs: 0, holdOffMs: 500 };
   const disk = { enabled: space !== undefined, holdOnMs: 0, holdOffMs: 500 };
+  const time = { enabled: clock !== undefined, holdOnMs: 0, holdOffMs: 500, sync: { expected: false } };
   return openHouse(await startEmbedded(), {
     agent: {
       outbox: { maxBytes: 1_048_576 },
       ...(stateDir !== undefined && { stateDir }),
-      checks: { ...fleet.checks, self, disk },
+      checks: { ...fleet.checks, self, disk, clock: time },
     },
     ...(space && { space }),
     ...(clock && { env: clock.env }),
@@ -207,7 +208,7 @@ test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back",
   const { pid } = house.agent;
 
   clock.set(DAY_S);
-  await ticketInState(house.api, "self.clock", "新建", SOON_MS);
+  await ticketInState(house.api, "clock.wall", "新建", SOON_MS);
   await livesOn(house, fleet, forward, earlier);
   clock.set(0);
   await livesOn(house, fleet, back, earlier);
@@ -231,13 +232,13 @@ test
     const earlier = await anAlarmBefore(house, fleet, before);
 
     await startAgain(house, () => clock.set(to1970()));
-    const ticket = await ticketInState(house.api, "self.clock", "新建", SOON_MS);
+    const ticket = await ticketInState(house.api, "clock.wall", "新建", SOON_MS);
     expect(ticket).toMatchObject({ title_zh: "系统时间不正确", level: 2 });
     await livesOn(house, fleet, after, earlier);
     const { pid } = house.agent;
 
     clock.set(0);
-    await ticketInState(house.api, "self.clock", "已恢复", SOON_MS);
+    await ticketInState(house.api, "clock.wall", "已恢复", SOON_MS);
     expect(house.agent.pid).toBe(pid);
   });
 

@@ -3,9 +3,11 @@ import { describe, expect, test } from "vitest";
 import { CAUSES, explain } from "../../../agent/alarms/causes.ts";
 import { debounce, type Round } from "../../../agent/alarms/debounce.ts";
 import { actives } from "../../../agent/alarms/ledger.ts";
+import { clocks } from "../../../agent/checks/clock.ts";
 import { cpu } from "../../../agent/checks/cpu.ts";
 import { disk } from "../../../agent/checks/disk.ts";
 import { memory } from "../../../agent/checks/memory.ts";
+import { network } from "../../../agent/checks/network.ts";
 import { processes } from "../../../agent/checks/process.ts";
 import { type SelfPorts, selfCheck } from "../../../agent/checks/self.ts";
 import { temperature } from "../../../agent/checks/temperature.ts";
@@ -120,7 +122,7 @@ test("the table has no circle: nothing explains itself, at first hand or by othe
 });
 
 test("every reason in the table is one its check can give", () => {
-  const kinds = [cpu, disk, memory, processes, temperature, selfCheck({} as SelfPorts)];
+  const kinds = [clocks, cpu, disk, memory, network, processes, temperature, selfCheck({} as SelfPorts)];
   for (const { check: id, reasons } of CAUSES.flatMap(({ cause, explains }) => [cause, explains]))
     expect(Object.keys(kinds.find((kind) => kind.id === id)?.titles ?? {})).toEqual(
       expect.arrayContaining([...reasons]),

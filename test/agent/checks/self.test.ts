@@ -48,7 +48,7 @@ test("an agent that is well says so of every part of it, with its figures", () =
   const { look, late } = agent();
   late(3);
   const verdicts = look();
-  expect(verdicts.map(({ subject }) => subject)).toEqual(["loop", "memory", "outbox", "store", "clock", "refused"]);
+  expect(verdicts.map(({ subject }) => subject)).toEqual(["loop", "memory", "outbox", "store", "refused"]);
   for (const verdict of verdicts) expect(verdict).toMatchObject({ state: "judged", grade: "ok", holds: "ok" });
   const readings = Object.assign(
     {},
@@ -171,49 +171,6 @@ test("a state folder that cannot be written is major, with the reason in words",
     holds: "major",
     reason: "store",
     says: expect.stringContaining("ENOSPC"),
-  });
-});
-
-describe("clock", () => {
-  test.each([DAY, -DAY, MIN, -MIN])("set by %i ms is shown for ten minutes", async (by) => {
-    const { of, clock } = agent();
-    expect(of("clock").grade).toBe("ok");
-    await clock.wind(10 * S);
-    clock.setWall(clock.wall() + by);
-    expect(of("clock")).toMatchObject({ grade: "minor", reason: "jump", value: by / S, unit: "s" });
-    await clock.wind(10 * MIN - S);
-    expect(of("clock").grade).toBe("minor");
-    await clock.wind(S);
-    expect(of("clock")).toMatchObject({ grade: "ok", holds: "ok" });
-  });
-  test("that NTP corrects by less than a minute is well", async () => {
-    const { of, clock } = agent();
-    of("clock");
-    await clock.wind(10 * S);
-    clock.setWall(clock.wall() - 59 * S);
-    expect(of("clock").grade).toBe("ok");
-  });
-  test("that jumps between the start and the first round has jumped", () => {
-    const { clock, of } = agent();
-    clock.setWall(clock.wall() + 86_400_000);
-    expect(of("clock")).toMatchObject({ grade: "minor", reason: "jump", value: 86_400 });
-  });
-
-  test("in 1970 is major until it is set, and being set right is no jump", async () => {
-    const { of, clock } = agent();
-    clock.setWall(20 * S);
-    expect(of("clock")).toMatchObject({ grade: "major", reason: "implausible" });
-    await clock.wind(HOUR);
-    expect(of("clock").grade).toBe("major");
-    clock.setWall(1_795_000_000_000);
-    expect(of("clock")).toMatchObject({ grade: "ok", holds: "ok" });
-  });
-  test("that falls back to 1970 is major", async () => {
-    const { of, clock } = agent();
-    of("clock");
-    clock.setWall(0);
-    await clock.wind(S);
-    expect(of("clock")).toMatchObject({ grade: "major", reason: "implausible" });
   });
 });
 

@@ -2,12 +2,12 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { compact, type Held, type Item, type Sample, weigh } from "../../../agent/outbox/compact.ts";
 import type { Kept } from "../../../protocol/record.ts";
-import { alarmDraft, eventDraft } from "../../kit/drafts.ts";
+import { alarmDraft, dailyDraft, eventDraft } from "../../kit/drafts.ts";
 
 const boot = "01JD0000000000000000000000";
 
 interface Fact {
-  what: "alarm" | "event";
+  what: "alarm" | "event" | "daily";
   code: string;
   active: boolean;
   pending: boolean;
@@ -15,7 +15,7 @@ interface Fact {
 
 function held(facts: readonly Fact[], samples: number, bytes = 100): Held {
   const items = facts.map(({ what, code, active, pending }, at): Item => {
-    const draft = what === "alarm" ? alarmDraft(code, active) : eventDraft(code);
+    const draft = what === "alarm" ? alarmDraft(code, active) : what === "event" ? eventDraft(code) : dailyDraft(code);
     return { kept: { ...draft, body: { ...draft.body, boot, seq: at + 1, ts: 0 } } as Kept, pending, bytes };
   });
   const list = Array.from(
@@ -25,6 +25,7 @@ function held(facts: readonly Fact[], samples: number, bytes = 100): Held {
   return { items, samples: list, dropped: { telemetry: 0, records: 0 } };
 }
 const alarm = (code: string, active = true, pending = true): Fact => ({ what: "alarm", code, active, pending });
+const day = (): Fact => ({ what: "daily", code: "2026-11-22", active: false, pending: true });
 const moment = (code: string): Fact => ({ what: "event", code, active: false, pending: true });
 const names = ({ items }: Held): string[] => items.map(({ kept }) => `${kept.code}${kept.body.seq}`);
 
@@ -50,6 +51,33 @@ test("alarms push out figures, then events, then changes that a later one supers
   expect(least.dropped).toEqual({ telemetry: 4, records: 4 });
 });
 
+test("daily checks go after figures and events, and before any alarm; the oldest first", () => {
+  const facts = [day(), alarm("a"), day(), moment("e"), alarm("a", false), alarm("b"), day()];
+  const dailies = (left: Held) => left.items.flatMap(({ kept }) => (kept.kind === "daily" ? [kept.body.seq] : []));
+  const all = compact(held(facts, 2), 900);
+  expect([dailies(all), all.samples.length]).toEqual([[1, 3, 7], 2]);
+  const figures = compact(held(facts, 2), 700);
+  expect([dailies(figures), figures.samples.length]).toEqual([[1, 3, 7], 0]);
+  const noEvents = compact(held(facts, 2), 600);
+  expect([dailies(noEvents), names(noEvents).includes("e4")]).toEqual([[1, 3, 7], false]);
+  const fewer = compact(held(facts, 2), 500);
+  expect([dailies(fewer), names(fewer).filter((name) => !name.startsWith("daily"))]).toEqual([
+    [3, 7],
+    ["a2", "a5", "b6"],
+  ]);
+  const alarmsOnly = compact(held(facts, 2), 300);
+  expect(names(alarmsOnly)).toEqual(["a2", "a5", "b6"]);
+  expect(alarmsOnly.dropped).toEqual({ telemetry: 2, records: 4 });
+});
+
+test("daily checks take no more than half the room where there is not enough for all", () => {
+  const left = compact(held([...Array.from({ length: 20 }, day), alarm("a")], 10), 2_000);
+  expect(left.items.filter(({ kept }) => kept.kind === "daily")).toHaveLength(10);
+  expect(left.samples).toHaveLength(9);
+  const roomy = compact(held([...Array.from({ length: 20 }, day), alarm("a")], 3), 2_400);
+  expect(roomy.dropped).toEqual({ telemetry: 0, records: 0 });
+});
+
 test("the last change of a code that is active or not acknowledged is never given up, whatever the room", () => {
   const facts = [alarm("a"), alarm("b", true, false), alarm("c", false), alarm("d", false, false)];
   const least = compact(held(facts, 0), 0);
@@ -67,7 +95,7 @@ test("of cleared and acknowledged alarms the newest 256 stay", () => {
 test("always: nothing is invented or reordered, everything missing is counted or known to the aggregator", () => {
   const code = fc.constantFrom("a", "b", "c", "d");
   const fact = fc.record({
-    what: fc.constantFrom("alarm", "event"),
+    what: fc.constantFrom("alarm", "event", "daily"),
     code,
     active: fc.boolean(),
     pending: fc.boolean(),

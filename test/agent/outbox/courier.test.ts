@@ -2,7 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Courier, type CourierOptions, startCourier } from "../../../agent/outbox/courier.ts";
 import { nextBoot } from "../../../protocol/boot.ts";
+import { DailyCheck } from "../../../protocol/daily.ts";
 import { AlarmChange, DeviceEvent, DeviceInfo, DeviceState, Telemetry } from "../../../protocol/from-device.ts";
+import { InventoryDocument } from "../../../protocol/inventory.ts";
 import { MAX_TO_DEVICE_BYTES } from "../../../protocol/to-device.ts";
 import { readDeviceTopic, topics } from "../../../protocol/topics.ts";
 import { alarmDraft, eventDraft, seqs } from "../../kit/drafts.ts";
@@ -151,7 +153,10 @@ describe("a birth", () => {
     await tell(alarmDraft("disk.var", false));
     courier.telemetry([{ code: "cpu", body: { ts: 1, load: 0.5 } }]);
     await settle();
-    const schemas = { state: DeviceState, info: DeviceInfo, alarm: AlarmChange, event: DeviceEvent, tele: Telemetry };
+    const schemas = {
+      ...{ state: DeviceState, info: DeviceInfo, alarm: AlarmChange, event: DeviceEvent, tele: Telemetry },
+      ...{ daily: DailyCheck, inventory: InventoryDocument },
+    };
     const kinds = [...link.said, ...link.wills].map(({ topic, payload, qos, retain, expiryS }) => {
       const { kind } = readDeviceTopic(topic);
       const body: object = JSON.parse(payload);

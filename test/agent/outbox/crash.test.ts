@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openJournal } from "../../../agent/outbox/journal.ts";
 import type { Outbox } from "../../../agent/outbox/outbox.ts";
-import { alarmDraft, eventDraft, expectSound, tell } from "../../kit/drafts.ts";
+import { alarmDraft, dailyDraft, eventDraft, expectSound, tell } from "../../kit/drafts.ts";
 import { FakeDisk, type Fate } from "../../kit/fake-disk.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { silentLog } from "../../kit/logs.ts";
@@ -25,12 +25,19 @@ const nothingTold = (): Told => ({ boots: [], seq: 0, handedIn: new Set(), resol
 
 type Step =
   | { do: "tell"; code: string; active: boolean }
+  | { do: "day" }
   | { do: "ack"; back: number }
   | { do: "figures" }
   | { do: "restart" };
 
 const factOf = ({ code, body }: { code: string; body: object }): string =>
-  "since" in body ? `${code} ${"active" in body && body.active} ${body.since}` : `event ${code}`;
+  "date" in body
+    ? `day:${body.date}`
+    : "since" in body
+      ? `${code} ${"active" in body && body.active} ${body.since}`
+      : `event ${code}`;
+
+const dateOf = (at: number): string => new Date(Date.UTC(2026, 0, 1 + at)).toISOString().slice(0, 10);
 
 /** Runs a life of the agent on `disk` and notes what it promised. */
 async function live(disk: FakeDisk, steps: readonly Step[], told: Told): Promise<void> {
@@ -42,6 +49,12 @@ async function live(disk: FakeDisk, steps: readonly Step[], told: Told): Promise
       told.handedIn.add(factOf(draft));
       told.resolved.push(factOf(await tell(outbox, draft)));
       told.seq = outbox.seq;
+    } else if (step.do === "day") {
+      const draft = dailyDraft(dateOf(at), 12);
+      told.handedIn.add(factOf(draft));
+      told.resolved.push(factOf(await tell(outbox, draft)));
+      told.seq = outbox.seq;
+      expect(outbox.days().at(-1)).toBe(dateOf(at));
     } else if (step.do === "ack") {
       const place = { boot: outbox.boot, seq: outbox.seq - step.back };
       for (const kept of outbox.pending()) if (kept.body.seq <= place.seq) told.acked.add(factOf(kept));
@@ -84,7 +97,7 @@ async function everyMoment(steps: readonly Step[]): Promise<{ disk: FakeDisk; to
   disk.before = note;
   await live(disk, steps, told);
   note();
-  expect(told.resolved).toHaveLength(steps.filter((step) => step.do === "tell").length);
+  expect(told.resolved).toHaveLength(steps.filter((step) => step.do === "tell" || step.do === "day").length);
   return moments;
 }
 
@@ -99,7 +112,12 @@ async function expectRight(found: FakeDisk, told: Told): Promise<void> {
   const latest = outbox.latest().map(factOf);
   for (const fact of [...pending, ...latest]) expect(told.handedIn).toContain(fact);
   for (const fact of told.resolved) if (!told.acked.has(fact)) expect(pending).toContain(fact);
-  const last = new Map(told.resolved.map((fact) => [fact.split(" ")[0] ?? "", fact]));
+  const days = told.resolved.filter((fact) => fact.startsWith("day:"));
+  for (const fact of days) expect(outbox.days()).toContain(fact.slice(4)); // acknowledged or not: no second one
+  for (const day of outbox.days()) expect(told.handedIn).toContain(`day:${day}`);
+  const last = new Map(
+    told.resolved.filter((fact) => !fact.startsWith("day:")).map((fact) => [fact.split(" ")[0] ?? "", fact]),
+  );
   for (const fact of last.values()) {
     const newer = [...told.handedIn].filter((other) => other.split(" ")[0] === fact.split(" ")[0]).at(-1);
     expect([fact, newer]).toContain(latest.find((other) => other.split(" ")[0] === fact.split(" ")[0]));
@@ -145,20 +163,25 @@ const tells = (from: number, to: number): Step[] =>
     (_, at): Step => ({ do: "tell", code: `c${(from + at) % 4}`, active: (from + at) % 3 > 0 }),
   );
 const STORY: Step[] = [
-  ...tells(0, 5),
+  ...tells(0, 3),
+  { do: "day" },
+  ...tells(3, 5),
   { do: "figures" },
   { do: "ack", back: 2 },
   ...tells(5, 14),
   { do: "ack", back: 0 },
   { do: "figures" },
   ...tells(14, 20),
+  { do: "day" },
   { do: "restart" },
+  { do: "day" },
   { do: "ack", back: 1 },
   ...tells(20, 31),
   { do: "ack", back: 3 },
   { do: "figures" },
   ...tells(31, 40),
   { do: "restart" },
+  { do: "day" },
   ...tells(40, 44),
   { do: "ack", back: 0 },
   ...tells(44, 60),
@@ -193,7 +216,7 @@ describe("the plug is pulled", () => {
     const step: fc.Arbitrary<Step> = fc.oneof(
       { weight: 6, arbitrary: fc.record({ do: fc.constant("tell" as const), code, active: fc.boolean() }) },
       { weight: 2, arbitrary: fc.record({ do: fc.constant("ack" as const), back: fc.nat(3) }) },
-      { weight: 1, arbitrary: fc.constantFrom<Step>({ do: "figures" }, { do: "restart" }) },
+      { weight: 1, arbitrary: fc.constantFrom<Step>({ do: "figures" }, { do: "restart" }, { do: "day" }) },
     );
     // An ack now and then, so that nothing need be given up: what is given up has its own tests.
     const steps = fc

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { openApiDocument } from "../../../aggregator/http/openapi.ts";
-import { ROUTES } from "../../../aggregator/http/routes.ts";
+import { ROUTES, type RouteSpec } from "../../../aggregator/http/routes.ts";
 import { SCHEMAS } from "../../../aggregator/http/schemas.ts";
 import { ApiDeviceDetail, ApiTicketDetail } from "../../../protocol/api.ts";
+import { inventoryDocument } from "../../kit/hand-inventory.ts";
 import { alarmRow, deviceRow, handReading, ticketEvent, ticketRow } from "../../kit/hand-reading.ts";
 import { httpDesk } from "../../kit/http.ts";
 
@@ -13,6 +14,10 @@ function fullReading() {
     alarms: [alarmRow(), alarmRow({ code: "cpu", active: false }), alarmRow({ device: "enc-1", severity: "critical" })],
     tickets: [ticketRow(), ticketRow({ no: "GZ-20261122-0002", state: "已解决", device: "enc-1" })],
     events: [ticketEvent(), ticketEvent({ id: 2, kind: "restored", data: {} })],
+    inventories: [{ device: "ft-0042", receivedAt: 1, document: inventoryDocument() }],
+    inventoryChanges: [
+      ...[{ id: 1, device: "ft-0042", at: 1, kind: "first" as const, part: "inventory", item: "inventory" }],
+    ],
   });
   reading.figures = { "ft-0042": { "disk.var": { free_pct: 3.1 } } };
   return reading;
@@ -20,7 +25,13 @@ function fullReading() {
 
 test("every address answers what its schema in the OpenAPI document says, without a null", async () => {
   await using desk = await httpDesk({ reading: fullReading() });
-  const paths = { device: "/api/v1/devices/ft-0042", ticket: "/api/v1/tickets/GZ-20261122-0001" };
+  const paths = {
+    device: "/api/v1/devices/ft-0042",
+    deviceInventory: "/api/v1/devices/ft-0042/inventory",
+    inventoryHistory: "/api/v1/devices/ft-0042/inventory/history",
+    packages: "/api/v1/packages?name=libssl3",
+    ticket: "/api/v1/tickets/GZ-20261122-0001",
+  };
   for (const [name, route] of Object.entries(ROUTES)) {
     if (route.answer.type !== "application/json") continue;
     const answer = await desk.get(Object.hasOwn(paths, name) ? paths[name as keyof typeof paths] : route.path);
@@ -50,12 +61,15 @@ test("the document names every route, its parameters and its refusals, and each 
 test("the document names the type that each address answers with", async () => {
   await using desk = await httpDesk({ reading: fullReading() });
   const document = openApiDocument() as { paths: Record<string, { get: { responses: { 200: { content: object } } } }> };
-  for (const { path } of Object.values(ROUTES)) {
+  for (const { path, csv } of Object.values<RouteSpec>(ROUTES)) {
     const at = path.replace("{id}", "ft-0042").replace("{no}", "GZ-20261122-0001");
-    const answer = await desk.get(at);
-    await answer.body?.cancel();
-    const type = answer.headers.get("content-type")?.split(";")[0];
-    expect(Object.keys(document.paths[path]?.get.responses[200].content ?? {}), path).toEqual([type]);
+    const types: (string | undefined)[] = [];
+    for (const query of csv === true ? ["", "?name=libssl3&format=csv", "?format=csv"] : [""]) {
+      const answer = await desk.get(at + query);
+      await answer.body?.cancel();
+      if (query === "" || answer.ok) types.push(answer.headers.get("content-type")?.split(";")[0]);
+    }
+    expect(Object.keys(document.paths[path]?.get.responses[200].content ?? {}), path).toEqual(types);
   }
 });
 

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { openChanges } from "../../../aggregator/changes.ts";
+import { DailySheets } from "../../../aggregator/daily/sheets.ts";
 import { startHttp } from "../../../aggregator/http/server.ts";
 import { openLog } from "../../../platform/log.ts";
+import { redactor } from "../../../platform/redact.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { handReading } from "../../kit/hand-reading.ts";
 import { needs, run } from "../../kit/peers.ts";
@@ -15,10 +17,11 @@ const start = (certFile: string, keyFile: string) =>
   startHttp({
     config: { host: "127.0.0.1", port: 0, tokens: [], tls: { certFile, keyFile } },
     reading: handReading(),
+    daily: new DailySheets(handReading().daily, { timeZone: "Asia/Shanghai", at: "07:30", graceMs: 0 }, () => 0),
     counters: () => ({}),
     changes: openChanges(),
     health: () => ({ ok: true, because: [] }),
-    log: openLog("silent", "http"),
+    log: openLog("silent", "http", redactor([])),
     clock: new HandClock(),
   });
 

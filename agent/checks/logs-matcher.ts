@@ -1,0 +1,87 @@
+import type { Pattern } from "./logs-catalogue.ts";
+import { compile, isFound, type Search } from "./logs-lint.ts";
+import { needlesFor } from "./logs-needles.ts";
+
+/** Which lines of a text match which patterns? */
+
+/** A line is looked at up to here, bytes: what a matcher can spend on one is bounded by it. */
+export const LINE_BYTES = 4_096;
+
+/** Told of every line that matches, with its text (UTF-8, what is not is replaced). */
+export type OnHit = (pattern: Pattern, line: string) => void;
+
+interface Compiled {
+  pattern: Pattern;
+  search: Search | undefined;
+}
+
+interface Probe {
+  bytes: Buffer;
+  /** Patterns with a literal that has these bytes. */
+  patterns: readonly Compiled[];
+}
+
+const NEWLINE = 10;
+
+/** Finds patterns in lines. `isKernel`: the lines are the kernel's own; undefined when each must say so itself. */
+export class Matcher {
+  readonly #probes: readonly Probe[];
+  readonly #compiled: readonly Compiled[];
+  /** Lines of one text that have to be looked at: their beginning, and the patterns they may match. Used again. */
+  readonly #lines = new Map<number, readonly Compiled[]>();
+
+  constructor(patterns: readonly Pattern[]) {
+    this.#compiled = patterns.map((pattern) => ({
+      pattern,
+      search: pattern.regex === undefined ? undefined : compile(pattern.regex),
+    }));
+    const literals = this.#compiled.flatMap((compiled) =>
+      compiled.pattern.literals.map((literal) => ({ compiled, bytes: Buffer.from(literal).latin1Slice() })),
+    );
+    this.#probes = needlesFor(literals.map(({ bytes }) => bytes)).map(({ bytes, literals: owned }) => ({
+      bytes: Buffer.from(bytes, "latin1"),
+      patterns: [...new Set(owned.flatMap((i) => literals[i]?.compiled ?? []))],
+    }));
+  }
+
+  /** Everything sought, for a filter before us. */
+  get literals(): string[] {
+    return [...new Set(this.#compiled.flatMap(({ pattern }) => pattern.literals))];
+  }
+
+  /** Looks through whole lines: `bytes` up to `end`, the last newline with or without. Hits come in the order of the lines. */
+  scan(bytes: Buffer, end: number, onHit: OnHit, isKernel?: boolean): void {
+    const text = end === bytes.length ? bytes : bytes.subarray(0, end);
+    const lines = this.#lines;
+    for (const { bytes: needle, patterns } of this.#probes) {
+      for (let at = text.indexOf(needle); at >= 0; ) {
+        const from = text.lastIndexOf(NEWLINE, at) + 1;
+        const before = lines.get(from);
+        lines.set(from, before === undefined ? patterns : [...new Set([...before, ...patterns])]);
+        const next = text.indexOf(NEWLINE, at);
+        at = next < 0 ? -1 : text.indexOf(needle, next);
+      }
+    }
+    if (lines.size === 0) return;
+    const inOrder = lines.size === 1 ? lines : [...lines].sort(([a], [b]) => a - b);
+    for (const [from, patterns] of inOrder) {
+      const newline = text.indexOf(NEWLINE, from);
+      const to = Math.min(newline < 0 ? end : newline, from + LINE_BYTES);
+      this.#look(text.utf8Slice(from, to), patterns, onHit, isKernel);
+    }
+    lines.clear();
+  }
+
+  /** Looks at one line that is text already. */
+  line(line: string, onHit: OnHit, isKernel?: boolean): void {
+    this.#look(line.slice(0, LINE_BYTES), this.#compiled, onHit, isKernel);
+  }
+
+  #look(line: string, candidates: readonly Compiled[], onHit: OnHit, isKernel: boolean | undefined): void {
+    for (const { pattern, search } of candidates) {
+      if (!pattern.literals.some((literal) => line.includes(literal))) continue;
+      if (pattern.from === "kernel" && !(isKernel ?? line.includes("kernel:"))) continue;
+      if (search === undefined || isFound(search, line)) onHit(pattern, line);
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import type { Clock } from "../../platform/clock.ts";
+import type { Logger } from "../../platform/log.ts";
+import { Failure } from "../../protocol/failure.ts";
+import { DAY_MS, type HistorySize, type HistoryStore, HOUR_MS, hourOf } from "../history-store.ts";
+import { type Told, Waiting } from "./waiting.ts";
+
+export interface HistoryRules {
+  rawDays: number;
+  hourlyDays: number;
+  rawEveryS: number;
+  /** Pages in use at most: beyond it the oldest samples go, then the oldest hourly values. */
+  maxBytes: number;
+  /** Room on the disk below which nothing more is written: it belongs to the tickets. */
+  leaveFreeBytes: number;
+}
+
+const EVERY_MS = 1_000;
+/** Work in one transaction, and transactions of one kind in one round: messages come in between. */
+const SAMPLES_AT_ONCE = 250;
+const HOURS_AT_ONCE = 100;
+const ROWS_AT_ONCE = 500;
+const SEALS_AT_ONCE = 25;
+const TURNS = 8;
+/** An hour is worked out so long after its end: what was under way has arrived. */
+const SETTLE_MS = 120_000;
+/** Hourly values are packed after so many days: trends read the younger ones. */
+const SEAL_DAYS = 40;
+/** Size and room are looked at so often. */
+const SIZE_MS = 10_000;
+/** Pages given back to a full disk in one round. */
+const SHRINK_PAGES = 2_000;
+
+type Because = "waiting" | "disk" | "figures" | "fault";
+
+/** Keeps the performance history: files what devices told, works out hours, and forgets what is old or too much. */
+export class HistoryKeeper {
+  readonly #store: HistoryStore;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #rules: HistoryRules;
+  readonly #waiting: Waiting;
+  #size: HistorySize = { bytes: 0, freeBytes: Number.POSITIVE_INFINITY, series: 0, rawRows: 0, dayRows: 0 };
+  #sizeAt = Number.NEGATIVE_INFINITY;
+  readonly #told = new Set<string>();
+  #kept = 0;
+  readonly #dropped: Record<Because, number> = { waiting: 0, disk: 0, figures: 0, fault: 0 };
+  readonly #removed = { age: 0, limit: 0 };
+
+  constructor(parts: { store: HistoryStore; clock: Clock; log: Logger; rules: HistoryRules }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#rules = parts.rules;
+    this.#waiting = new Waiting(parts.rules.rawEveryS * 1_000);
+  }
+
+  /** Takes committed messages. Never throws, never waits: what cannot be kept is counted. */
+  take(messages: readonly Told[]): void {
+    for (const message of messages) this.#waiting.take(message);
+  }
+
+  /** Until `signal` aborts. */
+  async walk(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.round();
+      await this.#clock.sleep(EVERY_MS, signal).catch(() => {}); // aborted: the loop ends
+    }
+  }
+
+  /** After the last message: what waits is filed, as far as the disk takes it. */
+  async finish(): Promise<void> {
+    while (this.#waiting.size > 0 && (await this.#guarded("file", () => this.#file())) === true);
+  }
+
+  async round(): Promise<void> {
+    await this.#guarded("size", () => this.#look());
+    await this.#turns("file", () => this.#file());
+    const now = this.#clock.wall();
+    const { rawDays, hourlyDays } = this.#rules;
+    const full = async (work: Promise<number>, most: number) => (await work) >= most;
+    await this.#turns("roll-up", () => full(this.#store.rollUp(hourOf(now - SETTLE_MS), HOURS_AT_ONCE), HOURS_AT_ONCE));
+    await this.#guarded("seal", () => this.#store.seal(dayOf(now) - SEAL_DAYS, SEALS_AT_ONCE));
+    await this.#guarded("forget", async () => {
+      this.#removed.age += await this.#store.forgetRaw(hourOf(now - rawDays * DAY_MS), ROWS_AT_ONCE);
+      this.#removed.age += await this.#store.forgetDays(dayOf(now) - hourlyDays, ROWS_AT_ONCE);
+    });
+    await this.#guarded("limit", () => this.#limit(now));
+  }
+
+  /** For /metrics. */
+  figures() {
+    const { bytes, series, rawRows, dayRows } = this.#size;
+    const by = (label: string, counts: object) =>
+      Object.entries(counts).map(([name, value]) => ({ labels: { [label]: name }, value: Number(value) }));
+    return {
+      vigil_history_samples_total: this.#kept,
+      vigil_history_dropped_total: by("because", { ...this.#dropped, waiting: this.#waiting.dropped }),
+      vigil_history_removed_total: by("because", this.#removed),
+      vigil_history_rows: by("kind", { series, raw: rawRows, day: dayRows }),
+      vigil_history_bytes: bytes,
+    };
+  }
+
+  /** Files the first that wait. True when there may be more to do. */
+  async #file(): Promise<boolean> {
+    const samples = this.#waiting.first(SAMPLES_AT_ONCE);
+    if (samples.length === 0) return false;
+    if (this.#size.freeBytes < this.#rules.leaveFreeBytes) {
+      this.#dropped.disk += samples.length;
+      this.#waiting.done(samples.length);
+      return true;
+    }
+    try {
+      const { kept, figuresRefused } = await this.#store.append(samples);
+      this.#kept += kept;
+      this.#dropped.figures += figuresRefused;
+    } catch (error) {
+      if (error instanceof Failure) throw error; // the next round tries again; what waits is bounded
+      this.#dropped.fault += samples.length;
+      this.#waiting.done(samples.length);
+      throw error;
+    }
+    this.#waiting.done(samples.length);
+    return samples.length >= SAMPLES_AT_ONCE;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#clock.now() - this.#sizeAt < SIZE_MS) return;
+    this.#sizeAt = this.#clock.now();
+    this.#size = await this.#store.size();
+    const { leaveFreeBytes } = this.#rules;
+    const { freeBytes, bytes } = this.#size;
+    this.#once("disk", freeBytes < leaveFreeBytes, "the disk is nearly full: figures are not kept", {
+      freeBytes,
+      leaveFreeBytes,
+    });
+    if (freeBytes < leaveFreeBytes) await this.#store.shrink(SHRINK_PAGES);
+    const { maxBytes } = this.#rules;
+    this.#once("limit", bytes > maxBytes, "the history is at its limit: its oldest samples go early", {
+      bytes,
+      maxBytes,
+    });
+  }
+
+  /** Over the limit the oldest goes early: samples first, then hourly values; what belongs to today stays. */
+  async #limit(now: number): Promise<void> {
+    for (let turn = 0; turn < TURNS && this.#size.bytes > this.#rules.maxBytes; turn += 1) {
+      const raw = await this.#store.forgetRaw(hourOf(now - HOUR_MS), ROWS_AT_ONCE);
+      const gone = raw > 0 ? raw : await this.#store.forgetDays(dayOf(now), ROWS_AT_ONCE);
+      if (gone === 0) return;
+      this.#removed.limit += gone;
+      this.#size = await this.#store.size();
+    }
+  }
+
+  /** So often as there may be more to do, a few times at most; between two the messages have their turn. */
+  async #turns(name: string, work: () => Promise<boolean>): Promise<void> {
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      if ((await this.#guarded(name, work)) !== true) return;
+      await new Promise((done) => setImmediate(done));
+    }
+  }
+
+  /** The disk may be full or busy: the next round tries again. Said once until it works again. */
+  async #guarded<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const result = await work();
+      this.#told.delete(name);
+      return result;
+    } catch (error) {
+      const because = error instanceof Error ? error.message : String(error);
+      if (!this.#told.has(name))
+        this.#log.error({ event: "history.failed", work: name, because }, "figures wait or are lost");
+      this.#told.add(name);
+      return undefined;
+    }
+  }
+
+  #once(name: string, is: boolean, text: string, facts: Record<string, number>): void {
+    const was = this.#told.has(`at ${name}`);
+    if (is && !was) this.#log.warn({ event: `history.${name}`, ...facts }, text);
+    if (!is && was) this.#log.info({ event: `history.${name}.over`, ...facts }, "figures are kept as before");
+    if (is) this.#told.add(`at ${name}`);
+    else this.#told.delete(`at ${name}`);
+  }
+}
+
+const dayOf = (at: number): number => Math.floor(at / DAY_MS);

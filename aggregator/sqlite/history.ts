@@ -1,0 +1,376 @@
+import { closeSync, openSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { Failure } from "../../protocol/failure.ts";
+import {
+  type Appended,
+  type Finding,
+  type FindingKey,
+  type HistoryQuery,
+  type HistorySize,
+  type HistoryStore,
+  HOUR_MS,
+  type HourPoint,
+  hourOf,
+  type RawPoint,
+  type Sample,
+  type Series,
+} from "../history-store.ts";
+import { copyMeans, openDay, putHour, readHour, sealDay } from "./history-day.ts";
+import { addMoments, type Moment, readMoments } from "./history-samples.ts";
+import { SeriesBook } from "./history-series.ts";
+import { migrate } from "./schema.ts";
+import { HISTORY_MIGRATIONS } from "./schema-history.ts";
+import { type Cell, Sql } from "./sql.ts";
+
+export interface HistoryOptions {
+  /** A path, or `:memory:`. Made where it is missing, readable by its owner alone. */
+  file: string;
+  /** Of each series at most one sample is kept in each stretch of so many milliseconds. */
+  rawEveryMs?: number;
+  /** Figures one code of one device may have, 255 at most. */
+  maxFigures?: number;
+  /** Sees every statement before it runs and may throw in its stead: tests pull the plug with it. */
+  before?: (statement: string) => void;
+  /** Called when the file is damaged and was put aside under another name, for a new one to begin. */
+  putAside?(as: string, cause: Failure): void;
+}
+
+/** Page cache, KiB: inserts go all over the file, so that more would not help. */
+const CACHE_KIB = 4_096;
+const HOURS_A_DAY = 24;
+
+/**
+ * The history in a file of its own beside the ticket store: WAL, synced at checkpoints only, so that a power cut costs its
+ * last seconds and nothing else. Throws STORE_SCHEMA (of a newer version) or STORE_BUSY; a damaged file is put aside.
+ */
+export function openSqliteHistory(options: HistoryOptions): HistoryStore {
+  try {
+    return open(options);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== "STORE_CORRUPT") throw error;
+    const as = `${options.file}.damaged`;
+    renameSync(options.file, as);
+    for (const end of ["-wal", "-shm"]) rmSync(options.file + end, { force: true });
+    options.putAside?.(as, error);
+    return open(options);
+  }
+}
+
+function open(options: HistoryOptions): HistoryStore {
+  const { file, before } = options;
+  if (file !== ":memory:") makePrivate(file);
+  const sql = new Sql(file, before);
+  try {
+    sql.exec(`PRAGMA busy_timeout = 250; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -${CACHE_KIB}`);
+    sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216");
+    migrate(sql, file, HISTORY_MIGRATIONS);
+    return new SqliteHistory(sql, options);
+  } catch (error) {
+    sql.close();
+    throw error;
+  }
+}
+
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, "a", 0o600));
+  } catch (cause) {
+    throw new Failure("STORE_BUSY", `cannot open ${file}`, { facts: { file }, cause });
+  }
+}
+
+class SqliteHistory implements HistoryStore {
+  readonly #sql: Sql;
+  readonly #book: SeriesBook;
+  readonly #file: string;
+  readonly #everyMs: number;
+
+  constructor(sql: Sql, { file, rawEveryMs = 60_000, maxFigures = 64 }: HistoryOptions) {
+    this.#sql = sql;
+    this.#file = file;
+    this.#everyMs = rawEveryMs;
+    this.#book = new SeriesBook(sql, Math.min(maxFigures, 255));
+  }
+
+  async append(samples: readonly Sample[]): Promise<Appended> {
+    return this.#transact(() => {
+      const appended: Appended = { kept: 0, repeats: 0, figuresRefused: 0 };
+      for (const { series, hour, moments } of this.#grouped(samples, appended)) {
+        const added = this.#addTo(series, hour, moments);
+        appended.kept += added;
+        appended.repeats += moments.length - added;
+      }
+      return appended;
+    });
+  }
+
+  /** Samples by series and hour: a row is read and written once, however many of them it takes. */
+  #grouped(samples: readonly Sample[], appended: Appended) {
+    const groups = new Map<string, { series: Series; hour: number; moments: Moment[] }>();
+    for (const { device, code, ts, figures } of samples) {
+      const hour = hourOf(ts);
+      const { series, values, refused } = this.#book.place({ device, code, figures, day: dayOf(hour) });
+      appended.figuresRefused += refused;
+      if (values.length === 0) continue;
+      const key = `${series.id} ${hour}`;
+      const group = groups.get(key) ?? { series, hour, moments: [] };
+      group.moments.push({ offset: ts - hour * HOUR_MS, values });
+      groups.set(key, group);
+    }
+    return groups.values();
+  }
+
+  #addTo({ id, figures }: Series, hour: number, moments: readonly Moment[]): number {
+    const row = this.#sql.get("SELECT stale, samples FROM raw WHERE hour = ? AND series = ?", hour, id);
+    const known = row === undefined ? undefined : blobOf(row["samples"]);
+    const made = addMoments(known, moments, figures.length, this.#everyMs);
+    if (made === undefined) return 0;
+    if (row === undefined) {
+      this.#sql.run("INSERT INTO raw (hour, series, stale, samples) VALUES (?, ?, 1, ?)", hour, id, made.bytes);
+      this.#count("raw", 1);
+    } else if (row["stale"] === 1) {
+      this.#sql.run("UPDATE raw SET samples = ? WHERE hour = ? AND series = ?", made.bytes, hour, id);
+    } else {
+      this.#sql.run("UPDATE raw SET samples = ?, stale = 1 WHERE hour = ? AND series = ?", made.bytes, hour, id);
+    }
+    return made.added;
+  }
+
+  async rollUp(before: number, limit: number): Promise<number> {
+    return this.#transact(() => {
+      const rows = this.#sql.all(
+        "SELECT series, hour, samples FROM raw WHERE stale = 1 AND hour < ? ORDER BY hour LIMIT ?",
+        ...[before, limit],
+      );
+      for (const row of rows) {
+        const [series, hour] = [Number(row["series"]), Number(row["hour"])];
+        this.#rollUp(series, hour, readMoments(blobOf(row["samples"])));
+        this.#sql.run("UPDATE raw SET stale = 0 WHERE hour = ? AND series = ?", hour, series);
+      }
+      return rows.length;
+    });
+  }
+
+  #rollUp(series: number, hour: number, moments: readonly Moment[]): void {
+    const day = dayOf(hour);
+    const row = this.#sql.get("SELECT hours FROM day WHERE day = ? AND series = ?", day, series);
+    const known = row === undefined ? undefined : openDay(blobOf(row["hours"]));
+    const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
+    const hours = putHour(known, hour - day * HOURS_A_DAY, moments, width);
+    if (row !== undefined) {
+      this.#sql.run("UPDATE day SET hours = ?, sealed = 0 WHERE day = ? AND series = ?", hours, day, series);
+      return;
+    }
+    this.#sql.run("INSERT INTO day (day, series, sealed, hours) VALUES (?, ?, 0, ?)", day, series, hours);
+    this.#sql.run("UPDATE series SET last_day = ? WHERE id = ? AND last_day < ?", day, series, day);
+    this.#count("day", 1);
+  }
+
+  async seal(before: number, limit: number): Promise<number> {
+    return this.#transact(() => {
+      const rows = this.#sql.all(
+        "SELECT series, day, hours FROM day WHERE sealed = 0 AND day < ? ORDER BY day LIMIT ?",
+        ...[before, limit],
+      );
+      for (const { series = 0, day = 0, hours } of rows) {
+        const plain = openDay(blobOf(hours));
+        const bytes = plain === undefined ? blobOf(hours) : sealDay(plain);
+        this.#sql.run("UPDATE day SET hours = ?, sealed = 1 WHERE day = ? AND series = ?", bytes, day, series);
+      }
+      return rows.length;
+    });
+  }
+
+  async forgetRaw(hour: number, limit: number): Promise<number> {
+    return this.#transact(() => {
+      const old = "SELECT hour, series FROM raw WHERE hour < ? AND stale = 0 ORDER BY hour LIMIT ?";
+      const gone = this.#sql.run(`DELETE FROM raw WHERE (hour, series) IN (${old})`, hour, limit);
+      this.#count("raw", -gone);
+      return gone;
+    });
+  }
+
+  async forgetDays(day: number, limit: number): Promise<number> {
+    return this.#transact(() => {
+      const old = "SELECT day, series FROM day WHERE day < ? ORDER BY day LIMIT ?";
+      const gone = this.#sql.run(`DELETE FROM day WHERE (day, series) IN (${old})`, day, limit);
+      this.#count("day", -gone);
+      if (gone < limit) this.#book.forget(day, limit);
+      return gone;
+    });
+  }
+
+  async shrink(pages: number): Promise<void> {
+    this.#sql.exec(`PRAGMA incremental_vacuum(${pages})`);
+  }
+
+  async size(): Promise<HistorySize> {
+    const pragma = (name: string): number => Number(Object.values(this.#sql.get(`PRAGMA ${name}`) ?? {})[0]);
+    const rows = this.#sql.all("SELECT kind, rows FROM tally");
+    const of = (kind: string): number => Number(rows.find((row) => row["kind"] === kind)?.["rows"] ?? 0);
+    return {
+      bytes: (pragma("page_count") - pragma("freelist_count")) * pragma("page_size"),
+      freeBytes: freeBytes(this.#file),
+      ...{ series: of("series"), rawRows: of("raw"), dayRows: of("day") },
+    };
+  }
+
+  async raw(query: HistoryQuery): Promise<readonly RawPoint[]> {
+    return this.#points("raw", query, function* (hour, bytes, figures, isAsked) {
+      for (const { offset, values } of readMoments(bytes)) {
+        const ts = hour * HOUR_MS + offset;
+        for (const [place, figure] of figures.entries()) {
+          const value = values[place] ?? Number.NaN;
+          if (!Number.isNaN(value) && isAsked(ts, figure)) yield { ts, figure, value };
+        }
+      }
+    });
+  }
+
+  async hours(query: HistoryQuery): Promise<readonly HourPoint[]> {
+    return this.#points("day", query, function* (day, bytes, figures, isAsked) {
+      const plain = openDay(bytes);
+      for (let hour = 0; plain !== undefined && hour < HOURS_A_DAY; hour += 1) {
+        const ts = (day * HOURS_A_DAY + hour) * HOUR_MS;
+        for (const [place, figure] of figures.entries()) {
+          const summary = isAsked(ts, figure) ? readHour(plain, place, hour) : undefined;
+          if (summary !== undefined) yield { ts, figure, ...summary };
+        }
+      }
+    });
+  }
+
+  #points<P>(table: "raw" | "day", query: HistoryQuery, read: ReadPoints<P>): readonly P[] {
+    const { device, code, figure, after, from, to, limit } = query;
+    const series = this.#book.find(device, code);
+    if (series === undefined) return [];
+    const [first, last] = [hourOf(Math.max(from, after?.ts ?? from)), hourOf(to - 1)];
+    const afterPlace = after === undefined ? -1 : series.figures.indexOf(after.figure);
+    const isAsked = (ts: number, name: string): boolean =>
+      ts >= from && ts < to && (figure === undefined || figure === name) && isAfter(ts, name);
+    const isAfter = (ts: number, name: string): boolean =>
+      after === undefined || ts > after.ts || (ts === after.ts && series.figures.indexOf(name) > afterPlace);
+    const [begin, end] = table === "raw" ? [first, last] : [dayOf(first), dayOf(last)];
+    const points: P[] = [];
+    for (const { at, bytes } of this.#rows(table, series.id, begin, end)) {
+      for (const point of read(at, bytes, series.figures, isAsked)) {
+        if (points.length >= limit) return points;
+        points.push(point);
+      }
+      if (points.length >= limit) return points;
+    }
+    return points;
+  }
+
+  /** Rows of one series in the order of time, one by one: how many are needed shows on the way. */
+  *#rows(table: "raw" | "day", series: number, from: number, to: number): Generator<{ at: number; bytes: Uint8Array }> {
+    const [key, bytes] = table === "raw" ? ["hour", "samples"] : ["day", "hours"];
+    const ends = this.#sql.get(`SELECT min(${key}) AS first, (SELECT max(${key}) FROM ${table}) AS last FROM ${table}`);
+    if (typeof ends?.["first"] !== "number") return;
+    const text = `SELECT ${bytes} AS bytes FROM ${table} WHERE ${key} = ? AND series = ?`;
+    for (let at = Math.max(from, ends["first"]); at <= Math.min(to, Number(ends["last"])); at += 1) {
+      const row = this.#sql.get(text, at, series);
+      if (row !== undefined) yield { at, bytes: blobOf(row["bytes"]) };
+    }
+  }
+
+  async series(after: number, limit: number): Promise<readonly Series[]> {
+    return this.#book.page(after, limit);
+  }
+
+  async levels({ id, figures: all }: Series, figures: readonly string[], from: number, count: number) {
+    const places = figures.map((figure) => all.indexOf(figure));
+    const levels = figures.map(() => new Float64Array(count).fill(Number.NaN));
+    const [first, last] = [dayOf(from), dayOf(from + count - 1)];
+    for (let day = first; day <= last; day += 1) {
+      const row = this.#sql.get("SELECT hours FROM day WHERE day = ? AND series = ?", day, id);
+      const plain = row === undefined ? undefined : openDay(blobOf(row["hours"]));
+      if (plain === undefined) continue;
+      const begins = day * HOURS_A_DAY;
+      const [a, b] = [Math.max(from, begins), Math.min(from + count, begins + HOURS_A_DAY)];
+      for (const [i, place] of places.entries()) {
+        const into = levels[i];
+        if (place >= 0 && into !== undefined) copyMeans(plain, place, a - begins, b - a, into, a - from);
+      }
+    }
+    return levels;
+  }
+
+  async findings({ device }: { device?: string }, { after, limit }: { after?: FindingKey; limit: number }) {
+    const cells: Cell[] = [after?.device ?? "", after?.code ?? "", after?.figure ?? ""];
+    const own = device === undefined ? "" : "AND device = ?";
+    if (device !== undefined) cells.push(device);
+    const text = `SELECT finding FROM finding WHERE (device, code, figure) > (?, ?, ?) ${own} ORDER BY device, code, figure LIMIT ?`;
+    return this.#sql.all(text, ...cells, limit).map((row) => JSON.parse(String(row["finding"])) as Finding);
+  }
+  async finding({ device, code, figure }: FindingKey): Promise<Finding | undefined> {
+    const text = "SELECT finding FROM finding WHERE device = ? AND code = ? AND figure = ?";
+    const row = this.#sql.get(text, device, code, figure);
+    return row && (JSON.parse(String(row["finding"])) as Finding);
+  }
+  async saveFindings(findings: readonly Finding[]): Promise<void> {
+    this.#transact(() => {
+      for (const finding of findings) {
+        const { device, code, figure } = finding;
+        const text = "INSERT OR REPLACE INTO finding (device, code, figure, finding) VALUES (?, ?, ?, ?)";
+        this.#sql.run(text, device, code, figure, JSON.stringify(finding));
+      }
+    });
+  }
+  async dropFindings(keys: readonly FindingKey[]): Promise<void> {
+    this.#transact(() => {
+      const text = "DELETE FROM finding WHERE device = ? AND code = ? AND figure = ?";
+      for (const { device, code, figure } of keys) this.#sql.run(text, device, code, figure);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#sql.close();
+  }
+
+  #count(kind: "raw" | "day", more: number): void {
+    if (more !== 0) this.#sql.run("UPDATE tally SET rows = rows + ? WHERE kind = ?", more, kind);
+  }
+
+  /** All of `work` or nothing of it. It runs through without waiting, so that nothing can come between. */
+  #transact<T>(work: () => T): T {
+    if (this.#sql.inTransaction) this.#sql.exec("ROLLBACK"); // an undo that failed before
+    this.#sql.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#sql.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#book.undone();
+      try {
+        if (this.#sql.inTransaction) this.#sql.exec("ROLLBACK");
+      } catch {
+        // What brought us here is the error to tell.
+      }
+      throw error;
+    }
+  }
+}
+
+const dayOf = (hour: number): number => Math.floor(hour / HOURS_A_DAY);
+
+/** Points of one row; `at`: its hour or day. */
+type ReadPoints<P> = (
+  at: number,
+  bytes: Uint8Array,
+  figures: readonly string[],
+  isAsked: (ts: number, figure: string) => boolean,
+) => Iterable<P>;
+
+const blobOf = (cell: unknown): Uint8Array => (cell instanceof Uint8Array ? cell : new Uint8Array());
+
+/** Room for whoever may use it, root's reserve left out. */
+function freeBytes(file: string): number {
+  if (file === ":memory:") return Number.POSITIVE_INFINITY;
+  try {
+    const { bavail, bsize } = statfsSync(dirname(file));
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY; // it cannot be told: the limit in bytes still holds
+  }
+}
