@@ -2,6 +2,7 @@ import type { OpenLink } from "../platform/broker-link.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cron } from "../platform/cron.ts";
 import type { Folder } from "../platform/files.ts";
+import type { FollowProgram } from "../platform/follow-program.ts";
 import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
@@ -52,6 +53,8 @@ export interface AgentParts {
   watchdogMs: number;
   /** Runs a program of the machine; ends it when the agent ends. */
   run: RunProgram;
+  /** Starts a program that runs along with a check. */
+  follow?: FollowProgram;
   /** What checks keep over a restart. */
   keep: Keep;
   /** What starts this very program with its config, for checks that need a child. */
@@ -83,7 +86,8 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   const broken = new AbortController();
   const signal = AbortSignal.any([stop, broken.signal]);
   let inventory = { ...bareInfo(parts.machine), config_hash: parts.configHash };
-  const post = parts.stateFolder && new InventoryPost({ device: config.device, folder: parts.stateFolder, make: stock });
+  const post =
+    parts.stateFolder && new InventoryPost({ device: config.device, folder: parts.stateFolder, make: stock });
   const courier = stack.use(
     startCourier({ ...courierPart(parts), info: () => inventory, ...(post && { inventory: post }) }),
   );
@@ -140,7 +144,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
       signal,
     ),
     every(parts, config.telemetryMs, 2_000, () => courier.telemetry(figures.samples((id) => id !== "self")), signal),
-    every(parts, config.inventoryMs, FIRST_INVENTORY_MS, stock, signal),
+    every(parts, config.inventoryMs, Math.min(FIRST_INVENTORY_MS, config.inventoryMs), stock, signal),
     config.daily.enabled
       ? every(parts, dailyLookMs(config), dailyLookMs(config), () => lookForDaily(daily, signal), signal)
       : undefined,
@@ -150,8 +154,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
 
-const dailyLookMs = ({ rounds }: AgentConfig): number =>
-  Math.min(DAILY_LOOK.rounds * rounds.slowMs, DAILY_LOOK.mostMs);
+const dailyLookMs = ({ rounds }: AgentConfig): number => Math.min(DAILY_LOOK.rounds * rounds.slowMs, DAILY_LOOK.mostMs);
 
 /** What the day's check is made of: every check there is, whether it runs or not. */
 function dailyPart(
@@ -175,8 +178,12 @@ function dailyPart(
   };
 }
 
-const checkPorts = ({ config, machine, clock, run, random, keep, self }: AgentParts, courier: Courier): CheckPorts => ({
+const checkPorts = (
+  { config, machine, clock, run, follow, random, keep, self }: AgentParts,
+  courier: Courier,
+): CheckPorts => ({
   ...{ machine, clock, stateDir: config.stateDir, run, random, keep, self },
+  ...(follow === undefined ? {} : { follow }),
   brokers: config.brokers,
   redact: redactor(config.secretWords),
   link: () => courier.link(),

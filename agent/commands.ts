@@ -1,31 +1,19 @@
-import { existsSync } from "node:fs";
-import type { Clock } from "../platform/clock.ts";
+import { localTime } from "../platform/clock.ts";
 import { parseConfig, readConfig } from "../platform/config-file.ts";
-import type { Machine } from "../platform/machine.ts";
 import { type Redact, redactor } from "../platform/redact.ts";
-import { runProgram } from "../platform/run.ts";
-import { displayWidth } from "../platform/width.ts";
+import { clip } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
-import { type Grade, LEVEL_NAMES, LEVELS, rank } from "../protocol/severity.ts";
-import { configured } from "./checks/all.ts";
-import { beginOrLater, type CheckKind, type Judge, type Verdict } from "./checks/check.ts";
+import { GRADES, type Grade, rank } from "../protocol/severity.ts";
+import { EXAMPLE, type HandCheck, type HandOrder, roundByHand } from "./by-hand.ts";
+import { checkTable, type Lang, type Line } from "./check-table.ts";
+import type { CheckKind, Verdict } from "./checks/check.ts";
+import { SELF } from "./checks/self.ts";
 import { AgentConfig } from "./config.ts";
-import { type Entry, runOnce } from "./rounds.ts";
+import { MOST_DAILY_BYTES } from "./daily.ts";
 
 /** What a person at the device asks by hand. */
 
 type Say = (text: string) => number;
-
-const EXAMPLE = {
-  device: "ft-0042",
-  brokers: [
-    {
-      host: "broker.example",
-      port: 8883,
-      tls: { caFile: "/etc/vigil/ca.pem", certFile: "/etc/vigil/ft-0042.pem", keyFile: "/etc/vigil/ft-0042.key" },
-    },
-  ],
-};
 
 /** Prints a whole config: an example device, everything else as it is when left out. */
 export const printDefaults = (say: Say): number =>
@@ -38,83 +26,97 @@ export async function validate(file: string, say: Say): Promise<number> {
   return say(`${file}: 正确 valid (${config.device}; ${on.map(([id]) => id).join(", ")})\n`);
 }
 
-interface CheckOrder {
-  /** The config given by hand; without one `fallback` where it exists, else the defaults. */
-  file: string | undefined;
-  fallback: string;
+interface CheckOrder extends Omit<HandOrder, "only" | "waiting"> {
+  /** `disk,network`: only these. */
+  check?: string | undefined;
   json: boolean;
   lang: string;
-  clock: Clock;
-  machine: Machine;
-  /** What starts this very program. */
-  self: readonly [string, ...string[]];
-  signal: AbortSignal;
+  /** Cells of the terminal that reads the answer. */
+  columns?: number | undefined;
+  /** Shows how far it is, in one line that is written over; absent where nobody looks. */
+  progress?: { columns: number; tell(text: string): void } | undefined;
   say: Say;
-}
-
-/** One line of the answer: a subject with its state, or a check that is not present or failed as a whole. */
-interface Line {
-  check: string;
-  name: { zh: string; en: string };
-  subject?: string;
-  state: Grade | "unknown" | "absent";
-  title?: { zh: string; en: string };
-  says?: string;
-  readings?: Readonly<Record<string, number>>;
 }
 
 /** One round by hand, as a monitoring plugin answers: exit 0 ok, 1 warning or minor, 2 major or critical, 3 unknown. */
 export async function check(order: CheckOrder): Promise<number> {
-  const { lang, clock, machine, signal } = order;
-  if (lang !== "zh" && lang !== "en") throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${lang}"`);
-  const file = order.file ?? (existsSync(order.fallback) ? order.fallback : undefined);
-  const config =
-    file === undefined
-      ? parseConfig(JSON.stringify(EXAMPLE), AgentConfig, "defaults")
-      : await readConfig(file, AgentConfig);
+  const lang = langOf(order.lang);
+  const { config, checks } = await askedByHand(order, lang);
   const redact = redactor(config.secretWords);
-  const lines: Line[] = [];
-  const posts: (Entry<readonly Verdict[]> & { kind: CheckKind; watch: Judge })[] = [];
-  for (const { kind, config: own } of configured(config.checks)) {
-    const watch = beginOrLater(kind, own, {
-      ...{ machine, clock, stateDir: config.stateDir, brokers: config.brokers, random: Math.random },
-      redact,
-      run: (program) => runProgram({ ...program, signal: program.signal ?? signal }, clock),
-      ...(file === undefined ? {} : { self: [...order.self, "--config", file] }),
-    });
-    if (watch === undefined) lines.push({ check: kind.id, name: kind.name, state: "absent" });
-    else
-      posts.push({
-        id: kind.id,
-        kind,
-        watch,
-        every: "slow",
-        deadlineMs: own.deadlineMs,
-        judge: (cut) => watch.judge(cut),
-      });
-  }
-  const results = await runOnce<readonly Verdict[], (typeof posts)[number]>({ clock, signal }, posts);
-  for (const { watch } of posts) watch.close?.();
-  for (const result of results) {
-    const { id, name, titles } = result.entry.kind;
-    if ("failed" in result) lines.push({ check: id, name, state: "unknown", says: redact(result.failed.because) });
-    else lines.push(...result.verdicts.map((verdict) => lineOf({ check: id, name }, titles, verdict, redact)));
-  }
-  lines.sort((a, b) => a.check.localeCompare(b.check) || (a.subject ?? "").localeCompare(b.subject ?? ""));
+  const lines = checks.flatMap((one) => linesOf(one, redact));
   const exit = exitCode(lines);
-  order.say(
-    order.json
-      ? `${JSON.stringify({ device: config.device, ts: clock.wall(), exit, checks: lines })}\n`
-      : table(lines, lang, exit),
-  );
+  if (!order.json) order.say(`${checkTable(lines, lang, order.columns)}\n\n${ENDS[lang][exit] ?? ""}\n`);
+  else {
+    const shown = lines
+      .filter(({ state }) => state !== "disabled" || order.check !== undefined)
+      .sort((a, b) => a.check.localeCompare(b.check) || (a.subject ?? "").localeCompare(b.subject ?? ""));
+    order.say(`${JSON.stringify({ device: config.device, ts: order.clock.wall(), exit, checks: shown })}\n`);
+  }
   return exit;
+}
+
+/** What the day's check (日检) would say now; nothing is sent or kept. */
+export async function daily(order: CheckOrder & { version: string }): Promise<number> {
+  const lang = langOf(order.lang);
+  const { config, configHash, checks } = await askedByHand(order, lang);
+  const { daySheet } = await import("./daily-sheet.ts");
+  const redact = redactor(config.secretWords);
+  const { now, date } = { now: order.clock.now(), date: localTime(order.clock.wall()).date };
+  const body = daySheet(
+    { date, agent: order.version, ...(configHash === undefined ? {} : { config_hash: configHash }) },
+    [...checks, ...(order.check === undefined ? [selfByHand(config)] : [])].map(({ kind, state, said }) => ({
+      kind,
+      state,
+      answer: { at: now, said },
+    })),
+    { now, mostBytes: MOST_DAILY_BYTES, redact },
+  );
+  const ts = Math.trunc(order.clock.wall());
+  if (order.json) return order.say(`${JSON.stringify({ ...body, ts })}\n`);
+  const lines = body.checks.map(({ check: id, name_zh: zh, name_en: en, title_zh, title_en, ...line }): Line => {
+    const title = title_zh === undefined || title_en === undefined ? {} : { title: { zh: title_zh, en: title_en } };
+    return { ...line, ...title, check: id, name: { zh, en } };
+  });
+  const head = `${lang === "zh" ? "日检" : "daily check"} ${date} ${config.device}`;
+  return order.say(`${head}\n\n${checkTable(lines, lang, order.columns)}\n`);
+}
+
+const selfByHand = ({ checks: { self } }: AgentConfig): HandCheck => ({
+  ...{ kind: SELF, state: self.enabled ? "watched" : "disabled" },
+  said: "only the running agent can tell",
+});
+
+function langOf(lang: string): Lang {
+  if (lang === "zh" || lang === "en") return lang;
+  throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${lang}"`);
+}
+
+function askedByHand({ check: only, progress, ...order }: CheckOrder, lang: Lang) {
+  const waiting: HandOrder["waiting"] = (names, all) => {
+    const left = names.map((name) => name[lang]).join(lang === "zh" ? "、" : ", ");
+    const done = `${all - names.length}/${all}`;
+    const text = lang === "zh" ? `检查中 ${done}，等待：${left}` : `checking ${done}: ${left}`;
+    progress?.tell(names.length === 0 ? "" : clip(text, progress.columns - 1));
+  };
+  return roundByHand({
+    ...order,
+    ...(only === undefined ? {} : { only: only.split(",").map((id) => id.trim()) }),
+    ...(progress === undefined ? {} : { waiting }),
+  }).finally(() => progress?.tell(""));
+}
+
+function linesOf({ kind: { id, name, titles }, state, said }: HandCheck, redact: Redact): Line[] {
+  const of = { check: id, name };
+  if (state !== "watched") return [{ ...of, state }];
+  if (typeof said === "string") return [{ ...of, state: "unknown", says: redact(said) }];
+  return said.map((verdict) => lineOf(of, titles, verdict, redact));
 }
 
 /** Redacted like what leaves the device: such tables are photographed and passed on. */
 function lineOf(of: Pick<Line, "check" | "name">, titles: CheckKind["titles"], verdict: Verdict, redact: Redact): Line {
   const subject = redact(verdict.subject);
   if (verdict.state === "unknown") return { ...of, subject, state: "unknown", says: redact(verdict.because) };
-  const title = verdict.grade === "ok" ? undefined : titles[verdict.reason];
+  const title = verdict.grade === "ok" ? undefined : (verdict.title ?? titles[verdict.reason]);
   return {
     ...of,
     subject,
@@ -126,66 +128,11 @@ function lineOf(of: Pick<Line, "check" | "name">, titles: CheckKind["titles"], v
 }
 
 function exitCode(lines: readonly Line[]): number {
-  const worst = Math.max(0, ...lines.map(({ state }) => (state === "unknown" || state === "absent" ? 0 : rank(state))));
+  const isGrade = (state: string): state is Grade => (GRADES as readonly string[]).includes(state);
+  const worst = Math.max(0, ...lines.map(({ state }) => (isGrade(state) ? rank(state) : 0)));
   if (worst >= rank("major")) return 2;
   if (lines.some(({ state }) => state === "unknown")) return 3;
   return worst > 0 ? 1 : 0;
 }
 
-const STATES = {
-  zh: {
-    ok: "正常",
-    warning: "隐患",
-    minor: "三级",
-    major: "二级",
-    critical: "一级",
-    unknown: "未知",
-    absent: "无此项",
-  },
-  en: {
-    ok: "ok",
-    warning: "warning",
-    minor: "minor",
-    major: "major",
-    critical: "critical",
-    unknown: "unknown",
-    absent: "not present",
-  },
-} as const;
 const ENDS = { zh: ["正常", "警告", "严重", "未知"], en: ["OK", "WARNING", "CRITICAL", "UNKNOWN"] } as const;
-
-function table(lines: readonly Line[], lang: "zh" | "en", exit: number): string {
-  const rows = lines.map(({ name, subject = "", state, title, says, readings = {} }) => {
-    const level =
-      state === "minor" || state === "major" || state === "critical" ? LEVEL_NAMES[LEVELS[state]][lang] : undefined;
-    const word = lang === "en" && level !== undefined ? `${STATES.en[state]} (${level})` : STATES[lang][state];
-    const figures = Object.entries(readings)
-      .map(([key, value]) => figure(key, value))
-      .join("  ");
-    return [name[lang], subject, word, [title?.[lang], says ?? figures].filter(Boolean).join(": ")];
-  });
-  const head = lang === "zh" ? ["检查", "对象", "状态", "依据"] : ["check", "subject", "state", "evidence"];
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => displayWidth(row[column] ?? ""))));
-  const text = all.map((row) =>
-    row
-      .map((cell, i) => (i === row.length - 1 ? cell : cell + " ".repeat((widths[i] ?? 0) - displayWidth(cell))))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${text.join("\n")}\n\n${ENDS[lang][exit] ?? ""}\n`;
-}
-
-/** A reading for people: bytes and shares shortened, the unit after the number. */
-function figure(key: string, value: number): string {
-  const [, name = key, unit = ""] = /^(.*)_([a-z]+)$/.exec(key) ?? [];
-  if (unit === "bytes") return `${name} ${human(value)}`;
-  const units: Record<string, string> = { pct: " %", c: " °C", count: "", s: " s", h: " h", ms: " ms" };
-  return `${name} ${Math.round(value * 10) / 10}${units[unit] ?? ` ${unit}`}`;
-}
-
-function human(bytes: number): string {
-  const steps = ["B", "KB", "MB", "GB", "TB"];
-  const step = Math.min(steps.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${steps[step]}`;
-}

@@ -39,8 +39,8 @@ export const AgentConfig = z.strictObject({
   heartbeatMs: ms(1_000, 3_600_000, 60_000),
   /** All figures so often; kept in the outbox at the same pace while no broker is there. */
   telemetryMs: ms(1_000, 86_400_000, 300_000),
-  /** Inventory after start, then so often. */
-  inventoryMs: ms(60_000, 2_592_000_000, 86_400_000),
+  /** Inventory soon after the start, then so often: a child of a second or two each time. */
+  inventoryMs: ms(5_000, 2_592_000_000, 86_400_000),
   /**
    * The day's check (日检): every check's state and figures in one message, at the first time `at` of each day (cron
    * expression, device local time), moved by up to `spreadMs` by the device's name so that a fleet does not send at once.

@@ -1,5 +1,5 @@
 import type { DailyCheck, DailyLine } from "../protocol/daily.ts";
-import { DAILY_STATES, type DailyCounts, type DailyState } from "../protocol/daily-state.ts";
+import { DAILY_STATES, type DailyCounts, type DailyState, FIGURE_PATTERN } from "../protocol/daily-state.ts";
 import type { CheckKind, Verdict } from "./checks/check.ts";
 import type { Answer } from "./daily.ts";
 
@@ -58,8 +58,10 @@ function judged(
 ): Omit<DailyLine, "check" | "name_zh" | "name_en"> {
   if (verdict.state === "unknown") return { state: "unknown", says: plain(verdict.because, 400) };
   const { grade, reason, says } = verdict;
-  const title = grade === "ok" ? undefined : titles[reason];
-  const readings = Object.entries(verdict.readings).filter(([, value]) => Number.isFinite(value));
+  const title = grade === "ok" ? undefined : (verdict.title ?? titles[reason]);
+  const readings = Object.entries(verdict.readings).filter(
+    ([name, value]) => Number.isFinite(value) && FIGURE_PATTERN.test(name),
+  );
   return {
     state: grade,
     ...(grade === "ok" ? {} : { reason }),

@@ -24,7 +24,7 @@ const FRESH_MS = 600_000;
 const LEAST_WALL_MS = 1_767_225_600_000;
 const DAY_S = 86_400;
 /** The payload, bytes: under what its topic may carry. */
-const MOST_BYTES = 60_000;
+export const MOST_DAILY_BYTES = 60_000;
 
 /** What each check said last, and which of them are to be asked anew before the next slot of theirs. */
 export class Answers {
@@ -107,7 +107,7 @@ export async function lookForDaily(parts: DailyParts, signal: AbortSignal): Prom
   const { daySheet } = await import("./daily-sheet.ts"); // once a day: not worth a place in memory before
   const at = clock.now();
   const checks = parts.checks.map(({ kind, state }) => ({ kind, state, answer: parts.answers.of(kind.id) }));
-  const mostBytes = Math.min(MOST_BYTES, parts.roomBytes / 2);
+  const mostBytes = Math.min(MOST_DAILY_BYTES, parts.roomBytes / 2);
   const body = daySheet({ date: now.date, ...parts.facts }, checks, { now: at, mostBytes, redact: parts.redact });
   await parts.tell({ kind: "daily", code: "daily", body });
   log.info({ event: "daily.made", date: now.date, lines: body.checks.length, cut: body.cut_count }, "the day's check");

@@ -17,11 +17,18 @@ import { runAgent } from "./app.ts";
 import { AgentConfig } from "./config.ts";
 
 const HELP = `vigil-agent [run] [--config FILE]        看护本设备，直到被停止 · watch this device until stopped
-vigil-agent check [--config FILE] [--json] [--lang zh|en]
+vigil-agent check [--check ID[,ID]] [--config FILE] [--json] [--lang zh|en]
                                          手动自检一轮 · one round by hand; exit 0 ok, 1 warning, 2 critical, 3 unknown
+                                         --check 只做这些检查 · only these checks: --check disk,network
+vigil-agent daily [--config FILE] [--json] [--lang zh|en]
+                                         日检此刻会报什么（不发送）· what the daily check would say now; nothing is sent
 vigil-agent config --print-defaults      全部配置项及默认值 · every key with its default
 vigil-agent config --validate [--config FILE]
                                          配置文件哪里写错 · what is wrong with a config file; exit 2 when something is
+vigil-agent baseline approve --by NAME [--config FILE] [PATH…]
+                                         签署配置基线（须具名）· sign configs off as they are now, by name
+vigil-agent baseline [show] [--json] | diff [PATH…] | history PATH
+                                         与基线的差异与历史 · what is not as signed off; exit 1 when something is not
 vigil-agent inventory [--full] [--config FILE]
                                          本设备资产清单（一行 JSON；--full 全部明细）· what this device is: one line
                                          of JSON; --full everything down to packages and peripherals
@@ -38,7 +45,7 @@ const UNKNOWN = 3;
 const LEAVE_MS = 2_000;
 /** What starts this very program. */
 const SELF = [process.execPath, ...process.execArgv, import.meta.filename] as const;
-const COMMANDS = ["run", "check", "config", "inventory", "data", "database"];
+const COMMANDS = ["run", "check", "daily", "config", "inventory", "data", "database", "baseline"];
 
 async function run(file: string, stop: AbortSignal): Promise<number> {
   const text = await readConfigText(file);
@@ -73,6 +80,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
           clock,
         );
       },
+      follow: async (order) => (await import("../platform/follow-program.ts")).followProgram(order),
       self: [...SELF, "--config", file],
       keep: {
         folder: folderAt(join(stateDir, "checks")),
@@ -100,7 +108,9 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
     options: {
       config: { type: "string", short: "c" },
       json: { type: "boolean", default: false },
+      check: { type: "string" },
       lang: { type: "string" },
+      by: { type: "string" },
       full: { type: "boolean", default: false },
       save: { type: "boolean", default: false }, // the agent to its child: leave the document in the state folder
       "print-defaults": { type: "boolean", default: false },
@@ -113,7 +123,10 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
   if (values.help) return say(HELP);
   if (values.version) return say(`${VERSION}\n`);
   const asks = command === "data" || command === "database"; // of one target of the config
-  if (!COMMANDS.includes(command) || (asks ? extra.length === 0 || extra.length > 2 : extra.length > 0))
+  if (
+    !COMMANDS.includes(command) ||
+    (asks ? extra.length === 0 || extra.length > 2 : command !== "baseline" && extra.length > 0)
+  )
     throw new Failure(
       "ARGUMENT_INVALID",
       `no command "${[command, ...extra].join(" ")}"; there are ${COMMANDS.join(", ")}`,
@@ -132,28 +145,51 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       ...{ machine: machineAt(), clock: systemClock, say },
     });
   }
+  if (command === "baseline") {
+    const { baseline } = await import("./baseline.ts");
+    const { by, json } = values;
+    return baseline({
+      ...{ config: values.config ?? DEFAULT_CONFIG, words: extra, by, json, lang: langOf(values.lang) },
+      ...{ machine: machineAt(), clock: systemClock, become: becomeOwner, say },
+    });
+  }
   const commands = await import("./commands.ts"); // loaded only by hand: the watching agent has no use for it
-  const lang = values.lang ?? (/^en/.test(process.env["LC_ALL"] ?? process.env["LANG"] ?? "") ? "en" : "zh");
-  if (command === "check")
-    return commands.check({
-      file: values.config,
-      fallback: DEFAULT_CONFIG,
-      json: values.json,
-      lang,
-      clock: systemClock,
-      machine: machineAt(),
-      self: SELF,
-      signal: stop,
-      say,
+  const lang = langOf(values.lang);
+  if (command === "check" || command === "daily")
+    return commands[command]({
+      ...{ file: values.config, fallback: DEFAULT_CONFIG, check: values.check, json: values.json, lang },
+      ...{ clock: systemClock, machine: machineAt(), self: SELF, signal: stop, say, version: VERSION },
+      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      progress: process.stderr.isTTY ? { columns: process.stderr.columns, tell: overwrite } : undefined,
     });
   if (values["print-defaults"]) return commands.printDefaults(say);
   if (values.validate) return commands.validate(values.config ?? DEFAULT_CONFIG, say);
   throw new Failure("ARGUMENT_INVALID", "config takes --print-defaults or --validate");
 }
 
+const langOf = (given: string | undefined): string =>
+  given ?? (/^en/.test(process.env["LC_ALL"] ?? process.env["LANG"] ?? "") ? "en" : "zh");
+
+/** Root writes as the owner of the state folder. Returns the way back. */
+function becomeOwner({ uid, gid }: { uid: number; gid: number }): () => void {
+  if (process.geteuid?.() !== 0 || uid === 0) return () => {};
+  const own = process.getegid?.() ?? 0;
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+  return () => {
+    process.seteuid?.(0);
+    process.setegid?.(own);
+  };
+}
+
 function say(text: string): number {
   process.stdout.write(text);
   return 0;
+}
+
+/** One line of standard error, written over again and again; "" takes it away. */
+function overwrite(text: string): void {
+  process.stderr.write(`\r\u001b[K${text}`);
 }
 
 const stop = new AbortController();

@@ -126,12 +126,18 @@ export class Alarms {
     return this.#wait(tx, fresh, news);
   }
 
-  /** To its cause's ticket, or to its own: at once, or when its time has come. */
-  async #wait(tx: Tx, row: AlarmRow, news: News): Promise<AlarmRow> {
+  /** Whether it lost its explanation because the cause has ended: what it caused may take a moment longer to mend. */
+  async #outlasts(tx: Tx, was: AlarmRow, row: AlarmRow): Promise<boolean> {
+    return explainer(row) === undefined && (await this.#cause(tx, was))?.active === false;
+  }
+
+  /** To its cause's ticket, or to its own: at once, or when its time has come; `outlasts`: its cause has just ended. */
+  async #wait(tx: Tx, row: AlarmRow, news: News, outlasts = false): Promise<AlarmRow> {
     const cause = await this.#cause(tx, row);
     if (cause?.active && cause.ticket !== undefined) return this.#begin(tx, row, cause, news);
     const holdOnMs = this.#rules.holdOnMs(row.code);
-    const waitMs = explainer(row) === undefined ? holdOnMs : Math.max(holdOnMs, this.#rules.childGraceMs);
+    const explained = outlasts || explainer(row) !== undefined;
+    const waitMs = explained ? Math.max(holdOnMs, this.#rules.childGraceMs) : holdOnMs;
     if (waitMs === 0) return this.#begin(tx, row, undefined, news);
     const waiting = { ...row, opensAt: news.now + waitMs };
     await tx.saveAlarm(waiting);
@@ -162,7 +168,7 @@ export class Alarms {
       const { ticket: _, ...own } = row;
       await tx.saveAlarm(own);
       await this.#releaseAll(tx, own, row.ticket, this.#rules.childGraceMs, news);
-      return this.#wait(tx, own, news);
+      return this.#wait(tx, own, news, await this.#outlasts(tx, was, row));
     }
     await this.#desk.enter(tx, "changes", row, news);
     const counted = { ...row, countedSince: row.since };
@@ -172,7 +178,8 @@ export class Alarms {
 
   /** Without a ticket yet: a new explanation, or the loss of one, sets the time anew; else the first time stands. */
   async #stillWaits(tx: Tx, was: AlarmRow, row: AlarmRow, news: News): Promise<AlarmRow> {
-    if (explainer(was) !== explainer(row) || row.opensAt === undefined) return this.#wait(tx, row, news);
+    if (explainer(was) !== explainer(row) || row.opensAt === undefined)
+      return this.#wait(tx, row, news, await this.#outlasts(tx, was, row));
     await tx.saveAlarm(row);
     return row;
   }

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { Incoming } from "../platform/broker-link.ts";
-import { Failure } from "../protocol/failure.ts";
 import { DailyCheck } from "../protocol/daily.ts";
+import { Failure } from "../protocol/failure.ts";
 import { AlarmChange, DeviceEvent, DeviceInfo, DeviceState, MAX_BYTES, Telemetry } from "../protocol/from-device.ts";
 import { InventoryDocument } from "../protocol/inventory.ts";
 import { readDeviceTopic } from "../protocol/topics.ts";

@@ -62,7 +62,8 @@ export interface HistorySize {
   /** Room left on the disk; infinite in memory. */
   freeBytes: number;
   series: number;
-  /** Series and hours with samples, series and days with hourly values. */
+  /** Samples not worked out yet, series and hours with samples, series and days with hourly values. */
+  recentRows: number;
   rawRows: number;
   dayRows: number;
 }
@@ -105,10 +106,8 @@ export interface Finding {
 export type FindingKey = Pick<Finding, "device" | "code" | "figure">;
 
 export interface Appended {
-  /** Samples that came to stand in the history. */
-  kept: number;
-  /** There already, or within the same stretch as one that is. */
-  repeats: number;
+  /** Samples that were filed. */
+  filed: number;
   /** Figures left out because of their name, or because the code has as many as it may. */
   figuresRefused: number;
 }
@@ -118,13 +117,16 @@ export interface Appended {
  * writing method is one bounded transaction. All may throw Failure STORE_BUSY (full, locked: try again) or STORE_CORRUPT.
  */
 export interface HistoryStore extends AsyncDisposable {
-  /** Files samples; late ones go to their hour, which then is to be rolled up anew. */
+  /** Files samples; late ones go to their hour, which is worked out anew. */
   append(samples: readonly Sample[]): Promise<Appended>;
-  /** Works out hourly values of at most `limit` series-hours before the hour `before` whose samples changed. Says how many. */
+  /**
+   * Works out hourly values (anew) from samples filed for hours before `before`, oldest hour first, until it took `limit` or
+   * somewhat more; of those that fall into one stretch of a series the first is kept. Says how many it took.
+   */
   rollUp(before: number, limit: number): Promise<number>;
   /** Packs the hourly values of at most `limit` series-days before the day `before`. Says how many. */
   seal(before: number, limit: number): Promise<number>;
-  /** Deletes at most `limit` rows of samples of hours before `hour`, oldest first, once they are rolled up. Says how many. */
+  /** Deletes at most `limit` rows of samples that were worked out, of hours before `hour`, oldest first. Says how many. */
   forgetRaw(hour: number, limit: number): Promise<number>;
   /** Deletes at most `limit` rows of hourly values of days before `day`, oldest first, and series nothing is left of. */
   forgetDays(day: number, limit: number): Promise<number>;

@@ -4,10 +4,11 @@ import { clean, cleanJson, displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
 import { TICKET_STATES } from "../protocol/ticket.ts";
 import { tokenLine, tokenOf } from "../protocol/token.ts";
-import { ID_PATTERN, TICKET_PATTERN } from "../protocol/topics.ts";
+import { CODE_PATTERN, ID_PATTERN, TICKET_PATTERN } from "../protocol/topics.ts";
 import { type Api, openApi } from "./client.ts";
 import { daily } from "./daily.ts";
 import { follow } from "./follow.ts";
+import { history, trends } from "./history.ts";
 import { inventory, inventoryHistory } from "./inventory.ts";
 import { type Look, paint } from "./look.ts";
 import { showAlarms, showDevice, showDevices, showTicket, showTickets } from "./show.ts";
@@ -94,6 +95,7 @@ function makeProgram(parts: OpsParts, lang: Lang): Command {
     .description("守望：查看设备、告警与工单\nVigil: devices, alarms and tickets from a shell")
     .helpOption("-h, --help", "显示帮助 · show this help")
     .helpCommand(false)
+    .enablePositionalOptions() // what stands behind `inventory history` is not `inventory`'s own
     .addHelpText("after", HELP_AFTER)
     .exitOverride()
     .configureOutput({ writeOut: parts.out, writeErr: parts.err, outputError: () => {} })
@@ -134,7 +136,7 @@ function makeProgram(parts: OpsParts, lang: Lang): Command {
     "资产清单：软硬件与版本",
     "inventory: hardware, software, versions",
   )
-    .enablePositionalOptions() // what stands behind `history` is its own
+    .enablePositionalOptions()
     .option("--device <id>", "一台设备的全部明细 · one device, with everything", idOf)
     .option("--site <site>", "只看一个站点 · of one site only", idOf)
     .option("--class <class>", "只看一类设备 · of one class only", idOf)
@@ -154,6 +156,22 @@ function makeProgram(parts: OpsParts, lang: Lang): Command {
     .option("--site <site>", "只看一个站点 · of one site only", idOf)
     .option("--csv", "输出 CSV（UTF-8，Excel 可直接打开）· print CSV, for Excel too")
     .action(withDesk((desk, options) => daily(inventoryDesk(desk), options)));
+  reading(program, "history", "一项读数的历史：曲线与每日数值", "figures over time: a line and each day's values")
+    .argument("<id>", "设备编号 · device id", idOf)
+    .argument("<code>", "读数代码，如 disk.var · code of the figures", codeOf)
+    .argument("[figure]", "指标，如 free_pct；不给则全部 · one figure; all where left out", figureOf)
+    .option("--days <n>", "最近几天，默认 14 · days back, 14 where left out", daysOf)
+    .option("--raw", "原始样本（保留 30 天），不是小时值 · samples, not hourly values")
+    .option("--csv", "输出 CSV（UTF-8，Excel 可直接打开）· print CSV, for Excel too")
+    .action(
+      withDesk((desk, options, id: string, code: string, figure?: string) =>
+        history(inventoryDesk(desk), desk.clock.wall(), options, { id, code, figure }),
+      ),
+    );
+  reading(program, "trends", "趋势预测：哪些指标将达限值", "what is on its way to a limit, or unlike its class")
+    .option("--device <id>", "只看一台设备 · of one device only", idOf)
+    .option("--csv", "输出 CSV（UTF-8，Excel 可直接打开）· print CSV, for Excel too")
+    .action(withDesk((desk, options) => trends(inventoryDesk(desk), options)));
   const ticketCommand = add(program, "ticket", "单个工单", "one ticket");
   reading(ticketCommand, "show", "工单及其时间线", "a ticket with its timeline")
     .argument("<no>", "工单号 · ticket number, GZ-20261122-0001", noOf)
@@ -190,6 +208,18 @@ function urlOf(text: string): string {
 function idOf(text: string): string {
   if (ID_PATTERN.test(text)) return text;
   throw new InvalidArgumentError("Allowed: 1–40 of a–z 0–9 -.");
+}
+function codeOf(text: string): string {
+  if (CODE_PATTERN.test(text)) return text;
+  throw new InvalidArgumentError("Allowed: a code like disk.var, see vigil device.");
+}
+function figureOf(text: string): string {
+  if (/^[a-z][a-z0-9_]{0,59}$/.test(text)) return text;
+  throw new InvalidArgumentError("Allowed: a figure like free_pct, see vigil device.");
+}
+function daysOf(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Allowed: 1 to 9999.");
 }
 function dateOf(text: string): string {
   if (/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/.test(text)) return text;

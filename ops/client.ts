@@ -10,6 +10,7 @@ import {
 } from "../protocol/api.ts";
 import { ApiDailyRecord, ApiDailyRow } from "../protocol/api-daily.ts";
 import { ApiInventory, ApiInventoryChange, ApiInventoryCount, ApiInventoryDetail } from "../protocol/api-inventory.ts";
+import { ApiHistoryPoint, ApiTrend } from "../protocol/api-history.ts";
 import { FAILURES, Failure, type FailureCode } from "../protocol/failure.ts";
 
 export interface Api {
@@ -24,6 +25,8 @@ export interface Api {
   inventory(id: string): Promise<ApiInventoryDetail>;
   inventoryCounts(query: Pick<InventoryQuery, "site" | "class">): Promise<ApiInventoryCount[]>;
   inventoryHistory(id: string): Promise<ApiInventoryChange[]>;
+  history(id: string, query: HistoryQuery): Promise<ApiHistoryPoint[]>;
+  trends(query: { device?: string | undefined }): Promise<ApiTrend[]>;
   /** A list as one CSV file. */
   csv(path: string, query: Query): Promise<string>;
   /** The watch stream's bytes, from after `lastId` where one is given. Ends when `signal` aborts. */
@@ -38,6 +41,13 @@ export interface DailyQuery {
   date?: string | undefined;
   device?: string | undefined;
   site?: string | undefined;
+}
+export interface HistoryQuery {
+  code: string;
+  figure?: string | undefined;
+  from: number;
+  to?: number | undefined;
+  step: "raw" | "hour";
 }
 export interface InventoryQuery {
   device?: string | undefined;
@@ -103,6 +113,8 @@ export function openApi(parts: { url: string; token?: string | undefined; signal
     inventoryCounts: (query) => readAll(ApiInventoryCount, "/api/v1/inventory/counts", { ...query }),
     inventoryHistory: (id) =>
       readAll(ApiInventoryChange, `/api/v1/devices/${encodeURIComponent(id)}/inventory/history`),
+    history: (id, query) => readAll(ApiHistoryPoint, `/api/v1/devices/${encodeURIComponent(id)}/history`, { ...query }),
+    trends: (query) => readAll(ApiTrend, "/api/v1/trends", query),
     async csv(path, query) {
       const signal = AbortSignal.any([parts.signal, AbortSignal.timeout(FILE_MS)]);
       const answer = await ask(path, { ...query, format: "csv" }, signal);

@@ -19,15 +19,12 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
  * sentence goes through `redact` first; that costs nothing for lines below `level`.
  */
 export function openLog(level: LogLevel, part: string, redact: Redact): Logger {
-  return pino(
+  const log = pino(
     {
       level,
       base: { part },
-      formatters: {
-        level: (label) => ({ level: label }),
-        bindings: (facts) => redactFacts(facts, redact),
-        log: (facts) => redactFacts(facts, redact),
-      },
+      formatters: { level: (label) => ({ level: label }), log: (facts) => redactFacts(facts, redact) },
+      serializers: { err: (told: unknown) => told }, // it is plain by then
       hooks: {
         logMethod(args, method) {
           const [facts, text, ...more] = args;
@@ -37,6 +34,12 @@ export function openLog(level: LogLevel, part: string, redact: Redact): Logger {
     },
     standardOutput,
   );
+  const child = log.child;
+  return Object.assign(log, {
+    child(this: typeof log, bindings: Record<string, string | number>) {
+      return child.call(this, redactFacts(bindings, redact));
+    },
+  });
 }
 
 /** A line that cannot be written is lost: a full disk under the log must not end a program that has to tell of it. */

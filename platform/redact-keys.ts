@@ -80,9 +80,11 @@ const VALUE_ATTRIBUTE = /^\\{0,4}["']?[ \t]{0,8}[,;]?\s{0,16}\\{0,4}["']?value\\
 const FLAG_SPACE = /^[ \t]{1,8}(?!-)/;
 const QUOTED_NEXT = /^[ \t]{1,8}(?=["'])/;
 const VERB = /^(?:[ \t]{1,4}(?:is|was|set to|changed to)[ \t:]{1,4}|[ \t]{0,4}[为是][ \t:]{0,4}|[ \t]{1,4}(?=[!-~]))/;
+/** Words of config files that stand in no sentence. */
+const DIRECTIVE = /^(?:r[ow]community6?|trapcommunity|requirepass|masterauth|wpa-psk|bindpw|rootpw)$/;
 const ALONE_IN_LINE = /^[ \t]{1,40}(?=\S{1,200}[ \t]*(?:$|\r?\n))/;
 const LINE_START = /(?:^|\n)[ \t"'#;>-]{0,40}(?:(?:export|set|setenv|environment=)[ \t]{0,4}["']?)?$/;
-const TAKES_BARE = /(?:login|machine|snmp-server|snmp|identified by)\b[^\n]{0,40}$/;
+const TAKES_BARE = /(?<![a-z])(?:login|machine|snmp-server|snmp|identified by)\b[^\n]{0,40}$/;
 
 /** Where the value that belongs to a name stands. */
 function valueAfter(half: string, lower: string, name: Span, kind: Kind): Span | undefined {
@@ -127,6 +129,7 @@ function bareAfter(
   if (kind !== "secret") return undefined;
   const name = lower.slice(start, end);
   const isToken = name.includes("token");
+  if (DIRECTIVE.test(name)) return value(/^[ \t]{0,8}/.exec(next)?.[0] ?? "", { ends: "word" });
   const quoted = isToken ? undefined : QUOTED_NEXT.exec(next)?.[0];
   if (quoted !== undefined) return value(quoted, { ends: "word" });
   const bare = ALONE_IN_LINE.exec(next)?.[0] ?? (TAKES_BARE.test(before) ? /^[ \t]{1,8}/.exec(next)?.[0] : undefined);

@@ -33,7 +33,7 @@ const PLATE =
 /** Resident IDs (GB 11643, with checksum, and the old ones of 15 digits), phone, bank card and passport numbers, licence plates. */
 export function personalNumbers({ lower }: Searched): Span[] {
   const spans: Span[] = [];
-  if (!/\d{3}/.test(lower)) return spans;
+  if (!/\d/.test(lower)) return spans;
   for (const match of lower.matchAll(DIGITS)) inRow(lower, match.index, match[0], spans);
   for (const pattern of [LABELLED, LABELLED_PHONE])
     for (const match of lower.matchAll(pattern)) {

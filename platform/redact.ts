@@ -2,13 +2,18 @@ import { isSecretName, secretValues } from "./redact-keys.ts";
 import { personalNumbers } from "./redact-numbers.ts";
 import { opaqueSecrets } from "./redact-tokens.ts";
 import { siteWords } from "./redact-words.ts";
-import { MASK, type Span, searchable } from "./searched.ts";
+import { MASK, merged, type Span, searchable } from "./searched.ts";
 
 /** Takes out of a text what must not leave the device. */
-export type Redact = (text: string) => string;
+export interface Redact {
+  (text: string): string;
+  /** Only where it is: in order, none touching another. Not cut short: for texts of a known size. */
+  readonly find?: (text: string) => readonly Span[];
+}
 
 /** No sentence for people is longer; of what is, only the beginning is kept. */
 const MOST_UNITS = 65_536;
+const MOST_PASSES = 8;
 /** At a cut end half a secret could stand, which nothing knows any more. */
 const UNSURE_UNITS = 512;
 
@@ -22,15 +27,21 @@ const UNSURE_UNITS = 512;
  */
 export function redactor(words: readonly string[]): Redact {
   const find = secretFinder(words);
-  return (text) => {
+  const redact = (text: string): string => {
     const { kept, left } = text.length <= MOST_UNITS ? { kept: text, left: "" } : cutShort(text);
-    const spans = find(kept);
-    return spans.length === 0 ? kept + left : masked(kept, spans) + left;
+    let clean = kept;
+    // what was far from the name of a secret may come near it when something in between is taken out
+    for (let i = 0; i < MOST_PASSES; i += 1) {
+      const spans = find(clean);
+      if (spans.length === 0) break;
+      clean = masked(clean, spans);
+    }
+    return clean + left;
   };
+  return Object.assign(redact, { find });
 }
 
-/** A string as a finding: where its secrets are, in order, none touching another. Not cut short: for texts of a known size. */
-export function secretFinder(words: readonly string[]): (text: string) => readonly Span[] {
+function secretFinder(words: readonly string[]): (text: string) => readonly Span[] {
   const findWords = siteWords(words);
   return (text) => {
     if (text.length < 2) return [];
@@ -42,6 +53,12 @@ export function secretFinder(words: readonly string[]): (text: string) => readon
       ...personalNumbers(searched),
     ]);
   };
+}
+
+/** A name as our own files may hold it: one that holds a secret is told apart by a fingerprint, which `print` makes of it. */
+export function discreetName(name: string, redact: Redact, print: (name: string) => string): string {
+  const clean = redact(name);
+  return clean === name ? name : `${clean}~${print(name)}`;
 }
 
 /** Facts of a log line with every string in them redacted, however deep, and whatever is named like a secret left out. */
@@ -88,17 +105,6 @@ function cutShort(text: string): { kept: string; left: string } {
   const words = tail.search(/\s\S*$/);
   const kept = words === -1 ? most.slice(0, -UNSURE_UNITS) : most.slice(0, words - UNSURE_UNITS);
   return { kept: kept.toWellFormed(), left: " … (the rest is left out)" };
-}
-
-function merged(spans: Span[]): Span[] {
-  if (spans.length < 2) return spans;
-  const found: Span[] = [];
-  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
-    const last = found.at(-1);
-    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
-    else found.push({ start, end });
-  }
-  return found;
 }
 
 function masked(text: string, spans: readonly Span[]): string {

@@ -40,3 +40,15 @@ export function rowBefore(text: string, end: number, most: number, isPart: RegEx
   while (start > 0 && end - start < most && isPart.test(text.charAt(start - 1))) start -= 1;
   return start;
 }
+
+/** The same places in order, none touching another. */
+export function merged(spans: Span[]): Span[] {
+  if (spans.length < 2) return spans;
+  const found: Span[] = [];
+  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
+    const last = found.at(-1);
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
+    else found.push({ start, end });
+  }
+  return found;
+}

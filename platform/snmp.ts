@@ -1,10 +1,11 @@
 import { createSocket, type Socket } from "node:dgram";
-import { EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { isIP } from "node:net";
 import snmp, { type Session, type Varbind } from "net-snmp";
 import { Failure } from "../protocol/failure.ts";
 import { failureOf, type Line, type Place, placeName } from "./dial.ts";
 import { addressesOf } from "./names.ts";
+import { Guard, INVALID } from "./snmp-guard.ts";
 
 /** Who we are to the device: a community, or a user of SNMPv3 (RFC 3414). */
 export type SnmpAccess =
@@ -35,6 +36,7 @@ const COUNTER64 = 70;
 const MISSING = new Set([128, 129, 130]); // noSuchObject, noSuchInstance, endOfMibView
 const TOO_BIG = 1;
 const NO_SUCH_NAME = 2;
+const AUTHORIZATION_ERROR = 16;
 
 /**
  * Opens a socket towards the device; nothing is sent yet. It is connected, so that the kernel drops what comes from
@@ -53,7 +55,7 @@ export async function openSnmp(to: Place, access: SnmpAccess, tryMs: number, lin
     socket.close();
     throw failureOf(placeName(to), cause);
   }
-  return new OpenSnmp(placeName(to), socket, access.version !== "1", (guard) =>
+  return new OpenSnmp(placeName(to), socket, access, (guard) =>
     sessionOf(address, access, {
       port: to.port,
       transport,
@@ -88,42 +90,6 @@ function sessionOf(address: string, access: SnmpAccess, options: SessionOptions)
   );
 }
 
-/**
- * What the library takes for its socket. A datagram from outside that makes it throw must not end the agent, and what the
- * kernel reports about the line must reach who waits.
- */
-class Guard extends EventEmitter {
-  readonly #socket: Socket;
-
-  constructor(socket: Socket, broken: (cause: unknown) => void) {
-    super();
-    this.#socket = socket;
-    socket.on("error", broken);
-    socket.on("message", (message) => {
-      try {
-        this.emit("message", message);
-      } catch {
-        broken(Object.assign(new Error("invalid"), { code: INVALID }));
-      }
-    });
-    socket.once("close", () => this.emit("close"));
-  }
-  send(bytes: Buffer, offset: number, length: number, _port: number, _address: string, done: () => void): void {
-    this.#socket.send(bytes, offset, length, done);
-  }
-  ref(): void {
-    // a question keeps nobody alive: the agent ends when it wants to
-  }
-  unref(): void {
-    this.#socket.unref();
-  }
-  close(): void {
-    this.#socket.close();
-  }
-}
-
-const INVALID = "SNMP_INVALID";
-
 class OpenSnmp implements Snmp {
   readonly #place: string;
   readonly #session: Session;
@@ -134,16 +100,18 @@ class OpenSnmp implements Snmp {
   #heardNoise = false;
   #open = true;
 
-  constructor(place: string, socket: Socket, hasBulk: boolean, begin: (guard: Guard) => Session) {
+  constructor(place: string, socket: Socket, access: SnmpAccess, begin: (guard: Guard) => Session) {
     this.#place = place;
-    this.#hasBulk = hasBulk;
+    this.#hasBulk = access.version !== "1";
     const broken = (cause: unknown): void => {
       for (const reject of [...this.#waiting]) reject(cause);
     };
-    this.#session = begin(new Guard(socket, broken));
-    this.#session.on("error", () => {
+    const noise = (): void => {
       this.#heardNoise = true;
-    });
+    };
+    const needsAuth = access.version === "3" && access.auth !== undefined;
+    this.#session = begin(new Guard(socket, needsAuth, broken, noise));
+    this.#session.on("error", noise);
   }
 
   async get(oids: readonly string[]): Promise<SnmpValue[]> {
@@ -211,15 +179,20 @@ class OpenSnmp implements Snmp {
     const place = this.#place;
     if (name === "RequestTimedOutError" && !this.#heardNoise)
       return new Failure("DIAL_TIMEOUT", `${place} does not answer`, { facts: { place, phase: "owed an answer" } });
+    if (name === "RequestFailedError" && status === AUTHORIZATION_ERROR) return this.#refused();
     if (name === "RequestFailedError")
       return new Failure("SNMP_INVALID", `${place} refuses the question, error ${status}`, {
         facts: { place, status },
       });
     if (code === INVALID || name === "RequestTimedOutError") return this.#invalid("what it answers is no SNMP");
-    if (AUTH.has(Number(code)))
-      return new Failure("SNMP_AUTH", `${place} refuses user, password or protocol`, { facts: { place } });
+    if (AUTH.has(Number(code))) return this.#refused();
     if (name === "ResponseInvalidError") return this.#invalid(`its answer does not fit the question (${code})`);
     return failureOf(place, Object.assign(new Error("socket"), { code: typeof code === "string" ? code : "failed" }));
+  }
+
+  #refused(): Failure {
+    const place = this.#place;
+    return new Failure("SNMP_AUTH", `${place} refuses user, password or protocol`, { facts: { place } });
   }
 
   #invalid(why: string): Failure {

@@ -154,3 +154,60 @@ export function clip(text: string, cells: number): string {
   }
   return `${kept}…`;
 }
+
+/** `text` in lines of at most `cells` cells, broken at blanks and beside wide characters; a longer word is cut. At least one line. */
+export function wrap(text: string, cells: number): string[] {
+  const most = Math.max(2, cells); // a wide character needs two
+  const lines: string[] = [];
+  let line = "";
+  let used = 0;
+  const end = (): void => {
+    lines.push(line.trimEnd());
+    line = "";
+    used = 0;
+  };
+  for (const piece of pieces(text)) {
+    const width = displayWidth(piece);
+    if (used > 0 && used + displayWidth(piece.trimEnd()) > most) end();
+    if (used === 0 && lines.length > 0 && piece.trim() === "") continue;
+    if (width <= most) {
+      line += piece;
+      used += width;
+      continue;
+    }
+    for (const char of piece) {
+      const own = displayWidth(char);
+      if (used + own > most) end();
+      line += char;
+      used += own;
+    }
+  }
+  if (line !== "" || lines.length === 0) end();
+  return lines;
+}
+
+const CLOSING = /[，。；：、！？）】》”’,.;:!?)\]}%]/u;
+
+/** Where a line may break: after a word's blanks, and around each wide character, but not before what closes a sentence. */
+function pieces(text: string): string[] {
+  const found: string[] = [];
+  let word = "";
+  for (const char of text) {
+    const wide = isWide(char.codePointAt(0) ?? 0);
+    const before = found.at(-1);
+    if (CLOSING.test(char) && word === "" && before !== undefined && !before.endsWith(" ")) {
+      found[found.length - 1] = before + char;
+      continue;
+    }
+    if (wide && word !== "" && !CLOSING.test(char)) {
+      found.push(word);
+      word = "";
+    }
+    word += char;
+    if (wide || char === " ") {
+      found.push(word);
+      word = "";
+    }
+  }
+  return word === "" ? found : [...found, word];
+}

@@ -25,7 +25,9 @@ export const ApiTrend = z.object({
   reason: z.enum(["forecast", "outlier"]),
   told: z.boolean().describe("it has an alarm, and a preventive ticket (隐患)"),
   since: ms,
-  seen: ms.describe("when it was seen last; an earlier time than that of `looked`: it is gone, and waits to be taken back"),
+  seen: ms.describe(
+    "when it was seen last; an earlier time than that of `looked`: it is gone, and waits to be taken back",
+  ),
   looked: ms,
   level: z.number(),
   per_day: z.number(),

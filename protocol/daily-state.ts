@@ -7,6 +7,9 @@ import { SEVERITIES } from "./severity.ts";
 export const DAILY_STATES = [...SEVERITIES.toReversed(), "unknown", "ok", "absent", "disabled"] as const;
 export type DailyState = (typeof DAILY_STATES)[number];
 
+/** Names of figures in a daily check: they become headings and cells. */
+export const FIGURE_PATTERN = /^[!-~]{1,80}$/;
+
 /** Subjects by state, as they stand flat at the top of a daily check. */
 export type DailyCounts = Record<`${DailyState}_count`, number>;
 

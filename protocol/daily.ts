@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { BOOT_PATTERN } from "./boot.ts";
-import { DAILY_STATES } from "./daily-state.ts";
+import { DAILY_STATES, FIGURE_PATTERN } from "./daily-state.ts";
 
 /**
  * The daily check (日检): once a day everything a device knows of itself, in one message. A document: its list nests,
@@ -30,7 +30,7 @@ export const DailyLine = z.object({
   /** How old the answer is, where it could not be had anew. */
   age_s: count.optional(),
   /** Figures by name; each name ends in its unit. */
-  readings: z.record(z.string().min(1).max(80), z.number()).optional(),
+  readings: z.record(z.string().regex(FIGURE_PATTERN), z.number()).optional(),
 });
 export type DailyLine = z.infer<typeof DailyLine>;
 

@@ -76,6 +76,10 @@ export const FAILURES = {
     retry: true,
     help: "What the device answers is no sane SNMP: another program on the port, or a faulty agent.",
   },
+  BASELINE_UNREADABLE: {
+    retry: false,
+    help: "The signed-off baseline of configs, or its key, cannot be used: `vigil-agent baseline approve` makes a new one.",
+  },
   JOURNAL_UNWRITABLE: {
     retry: true,
     help: "The state folder is full or read-only: alarms are kept in memory until it can be written.",

@@ -46,7 +46,7 @@ function topicsPage(messages: readonly Message[]): string {
     "",
     `<!-- ${MADE_BY} -->`,
     "",
-    "UTF-8 JSON, flat objects, an absent value is left out, `ts` in epoch milliseconds. Unknown fields are ignored. The same in machine's words: [asyncapi.json](asyncapi.json).",
+    "UTF-8 JSON, flat objects (`inventory` and `daily` are documents: decisions/0010), an absent value is left out, `ts` in epoch milliseconds. Unknown fields are ignored. The same in machine's words: [asyncapi.json](asyncapi.json).",
     "",
     "载荷为 UTF-8 JSON 扁平对象；没有的值不写（不用 null）；`ts` 为毫秒时间戳；未知字段一律忽略。机器可读版本见 [asyncapi.json](asyncapi.json)。",
     "",

@@ -1,6 +1,6 @@
 import type { Draft } from "../../protocol/record.ts";
 import { rank } from "../../protocol/severity.ts";
-import { actives, type Ledger, retold } from "./ledger.ts";
+import { actives, BLIND, type Ledger, retold } from "./ledger.ts";
 import type { AlarmBody } from "./watch.ts";
 
 /** Which alarm is the root cause of which: the explained one gets no ticket of its own. Pure. */
@@ -13,21 +13,24 @@ interface Rule {
   cause: Side;
   /** Only where the cause's subject is the mount that holds the agent's state folder. */
   onStateMount?: true;
+  /** Only what is called the same (`relay` and `relay`), or what is a part of the cause (`sw1/GE1` of `sw1`). */
+  subject?: "same" | "part";
   explains: Side;
 }
 
 const BROKER = ["broker", "broker-loss", "broker-rtt"];
 const AT_GATEWAY = ["gateway", "gateway-loss", "gateway-rtt"];
 const NTP: Side = { check: "clock", reasons: ["server", "unsynchronised"] };
+const SWITCH: Side = { check: "switch", reasons: ["unreachable"] };
 const ofNetwork = (...reasons: string[]): Side => ({ check: "network", reasons });
 const lost = (reason: string, ...all: Side[]): Rule[] =>
   all.map((explains) => ({ cause: ofNetwork(reason), explains }));
 
 /** From the plug outwards. `carrier` and `address` are reasons of the uplink alone; other ports have their own. */
 const NETWORK: readonly Rule[] = [
-  ...lost("carrier", ofNetwork("lower", "route", ...AT_GATEWAY, "dns", ...BROKER), NTP),
+  ...lost("carrier", ofNetwork("lower", "route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH),
   ...lost("side-carrier", ofNetwork("lower")),
-  ...lost("address", ofNetwork("route", ...AT_GATEWAY, "dns", ...BROKER), NTP),
+  ...lost("address", ofNetwork("route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH),
   ...lost("route", ofNetwork(...AT_GATEWAY, "dns", ...BROKER), NTP),
   ...lost("gateway", ofNetwork("dns", ...BROKER), NTP),
   ...lost("gateway-loss", ofNetwork("broker-loss", "broker-rtt")),
@@ -49,6 +52,18 @@ export const CAUSES: readonly Rule[] = [
   {
     cause: { check: "memory", reasons: ["oom", "available"] },
     explains: { check: "process", reasons: ["missing", "restarts"] },
+  },
+  // a service whose process is not there cannot answer
+  {
+    cause: { check: "process", reasons: ["missing", "restarts"] },
+    subject: "same",
+    explains: { check: "service", reasons: ["down", "status", "body", "slow"] },
+  },
+  // the ports of a switch that does not answer are not known
+  {
+    cause: { check: "switch", reasons: ["unreachable", "snmp", "auth"] },
+    subject: "part",
+    explains: { check: "switch", reasons: [BLIND.reason] },
   },
   {
     cause: { check: "disk", reasons: ["space", "inodes", "readonly", "io", "stuck"] },
@@ -114,5 +129,7 @@ const explains = (cause: AlarmBody, child: AlarmBody, place: Place): boolean =>
     (rule) =>
       isOf(rule.explains, child) &&
       isOf(rule.cause, cause) &&
-      (rule.onStateMount === undefined || cause.subject === place.stateMount),
+      (rule.onStateMount === undefined || cause.subject === place.stateMount) &&
+      (rule.subject !== "same" || child.subject === cause.subject) &&
+      (rule.subject !== "part" || child.subject.startsWith(`${cause.subject}/`)),
   );

@@ -66,7 +66,8 @@ function write(change: Change, before: Watch, finding: Finding, rule: Rule): Ala
   const { value, unit, says } = finding;
   const figure = finding.reason === reason && value !== undefined && Number.isFinite(value);
   const known = before.told === undefined ? undefined : { zh: before.told.title_zh, en: before.told.title_en };
-  const title = rule.titles[reason] ?? known ?? { zh: rule.check, en: rule.check };
+  const own = finding.reason === reason ? finding.title : undefined;
+  const title = own ?? rule.titles[reason] ?? known ?? { zh: rule.check, en: rule.check };
   return {
     active: kind !== "cleared",
     severity: SEVERITIES[on - 1] ?? "warning",

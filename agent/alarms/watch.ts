@@ -24,6 +24,8 @@ export interface Finding {
   grade: Grade;
   holds: Grade;
   reason: string;
+  /** In place of the check's own title for the reason. */
+  title?: { zh: string; en: string };
   value?: number;
   unit?: string;
   says?: string;

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
 import type { Folder } from "../../platform/files.ts";
+import type { FollowProgram } from "../../platform/follow-program.ts";
 import type { Machine, Source } from "../../platform/machine.ts";
 import type { Redact } from "../../platform/redact.ts";
 import type { RunProgram } from "../../platform/run.ts";
@@ -21,6 +22,8 @@ export interface Judged {
   holds: Grade;
   /** Which condition decided; a key of the check's `titles`. Any valid key while both are ok. */
   reason: string;
+  /** In place of the check's title for the reason, where what is looked for comes from the config. */
+  title?: Title;
   /** The deciding figure and its unit. */
   value?: number;
   unit?: string;
@@ -75,6 +78,8 @@ export interface BrokerFacts {
 /** What any check may touch. */
 export interface CheckPorts extends LocalPorts {
   run: RunProgram;
+  /** Starts a program that runs along; absent in a round by hand, which ends at once. */
+  follow?: FollowProgram;
   /** In [0, 1). */
   random: () => number;
   brokers: readonly BrokerFacts[];

@@ -23,6 +23,7 @@ class ClockJudge implements Judge {
   readonly #wall: WallJudge;
   readonly #servers: NtpServers;
   readonly #turns: Turns;
+  readonly #syncLatch = new Latch();
   readonly #skewLatch = new Latch();
   #skew: NonNullable<LinkFacts["skew"]> | undefined;
   #skewVerdict: Verdict | undefined;
@@ -66,7 +67,7 @@ class ClockJudge implements Judge {
     if (sync.expected)
       turns.push({
         ...{ subject: "sync", everyMs: sync.everyMs, retryMs: RETRY_MS, deadlineMs: slack },
-        ask: async (signal) => [await judgeSync(sync, this.#ports, signal)],
+        ask: async (signal) => [await judgeSync(this.#config, this.#ports, this.#syncLatch, signal)],
       });
     if (servers.length > 0)
       turns.push({

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { askDatagram } from "../../platform/datagram.ts";
 import { addressesOf } from "../../platform/names.ts";
-import { type Condition, gradeHigh, Latch, type CheckPorts, type Verdict, worstOf } from "./check.ts";
+import { type CheckPorts, type Condition, gradeHigh, Latch, type Verdict, worstOf } from "./check.ts";
 import type { ClockConfig } from "./clock.ts";
 import { Drift } from "./clock-drift.ts";
 import { COOKIE_BYTES, question, readAnswer, type Sample, type SntpAnswer, sampleOf, unfit } from "./clock-sntp.ts";
@@ -125,7 +125,9 @@ export class NtpServers {
     const { answer, tookMs } = await askDatagram({ address, port: server.port }, question(cookie), take, signal);
     this.#obey(server, answer);
     const because = unfit(answer);
-    return because === undefined ? { server: server.name, ...sampleOf(answer, asked, tookMs) } : { server: server.name, because };
+    return because === undefined
+      ? { server: server.name, ...sampleOf(answer, asked, tookMs) }
+      : { server: server.name, because };
   }
 
   #obey(server: Server, { stratum, reference }: SntpAnswer): void {

@@ -94,7 +94,14 @@ export function sampleOf({ receivedMs, sentMs }: SntpAnswer, askedMs: number, to
 const MOST_DISTANCE_MS = 1_500;
 
 /** Why a server's word on the time is worth nothing; undefined when it is good. */
-export function unfit({ leap, stratum, reference, rootDistanceMs, receivedMs, sentMs }: SntpAnswer): string | undefined {
+export function unfit({
+  leap,
+  stratum,
+  reference,
+  rootDistanceMs,
+  receivedMs,
+  sentMs,
+}: SntpAnswer): string | undefined {
   if (stratum === 0) return `it sends us away (${reference})`;
   if (leap === 3 || stratum >= 16) return "its own clock is not set";
   if (sentMs < receivedMs) return "it answers before it was asked";

@@ -1,13 +1,15 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { askDatagram } from "../../platform/datagram.ts";
-import type { CheckPorts, Judged } from "./check.ts";
+import { type CheckPorts, type Condition, gradeHigh, type Judged, type Latch, worstOf } from "./check.ts";
 import type { ClockConfig } from "./clock.ts";
 import { readTracking, trackingRequest } from "./clock-chrony.ts";
 import { COOKIE_BYTES, question, readAnswer, SntpRefused } from "./clock-sntp.ts";
 import { within } from "./within.ts";
 
 /** What one daemon of this machine says of the clock it sets; undefined where there is no such daemon. */
-type Said = { by: string; well: boolean; says: string; readings?: Record<string, number> } | undefined;
+type Said =
+  | { by: string; well: boolean; says: string; offsetMs?: number; readings?: Record<string, number> }
+  | undefined;
 
 type Ports = Pick<CheckPorts, "machine" | "clock">;
 
@@ -17,7 +19,12 @@ const TIMESYNC = "/run/systemd/timesync";
 const SUBJECT = "sync";
 
 /** Asks every daemon that may set this clock; one that has the time is enough. */
-export async function judgeSync(config: ClockConfig["sync"], ports: Ports, signal: AbortSignal): Promise<Judged> {
+export async function judgeSync(
+  { sync: config, offsetMs: bands }: Pick<ClockConfig, "sync" | "offsetMs">,
+  ports: Ports,
+  latch: Latch,
+  signal: AbortSignal,
+): Promise<Judged> {
   const answers = await Promise.all([
     askTimesyncd(config, ports),
     askChrony(config, ports, signal),
@@ -25,16 +32,30 @@ export async function judgeSync(config: ClockConfig["sync"], ports: Ports, signa
   ]);
   const daemons = answers.filter((answer) => answer !== undefined);
   const well = daemons.find((one) => one.well);
-  const readings = Object.assign({ synchronised_count: well === undefined ? 0 : 1 }, ...daemons.map((one) => one.readings));
-  const about = { state: "judged", subject: SUBJECT, reason: "unsynchronised", readings } as const;
-  if (well !== undefined) return { ...about, grade: "ok", holds: "ok", says: `${well.by} ${well.says}` };
+  const readings = Object.assign(
+    { synchronised_count: well === undefined ? 0 : 1 },
+    ...daemons.map((one) => one.readings),
+  );
+  const about = { reason: "unsynchronised", readings } as const;
+  if (well !== undefined) {
+    const synchronised: Condition = { ...about, grade: "ok", holds: "ok", says: `${well.by} ${well.says}` };
+    // one that knows the time and cannot or may not set it
+    return worstOf(SUBJECT, [synchronised, ...offBy(well, bands)], latch);
+  }
   const says =
     daemons.length === 0
       ? "nothing sets this clock: neither systemd-timesyncd nor chronyd nor an NTP daemon answers"
       : daemons.map((one) => `${one.by} ${one.says}`).join("; ");
   const upMs = 1_000 * Number.parseFloat(ports.machine.read("/proc/uptime") ?? "");
   const young = upMs < config.bootGraceMs;
-  return { ...about, grade: young ? "ok" : "minor", holds: "minor", says };
+  return worstOf(SUBJECT, [{ ...about, grade: young ? "ok" : "minor", holds: "minor", says }], latch);
+}
+
+function offBy({ by, offsetMs }: NonNullable<Said>, bands: ClockConfig["offsetMs"]): Condition[] {
+  if (offsetMs === undefined) return [];
+  const off = Math.round(offsetMs * 10) / 10;
+  const says = `the clock is ${Math.abs(off)} ms ${off < 0 ? "behind" : "ahead of"} the time ${by} knows`;
+  return [{ ...gradeHigh(Math.abs(off), bands), reason: "offset", value: off, unit: "ms", says, readings: {} }];
 }
 
 /** systemd-timesyncd touches a file each time it has heard of the time. */
@@ -52,7 +73,11 @@ const aged = (by: string, agoMs: number, staleMs: number, from: string): NonNull
   says: `heard the time${from} ${Math.max(0, Math.round(agoMs / 1_000))} s ago`,
 });
 
-async function askChrony({ chronyPort, staleMs }: ClockConfig["sync"], ports: Ports, signal: AbortSignal): Promise<Said> {
+async function askChrony(
+  { chronyPort, staleMs }: ClockConfig["sync"],
+  ports: Ports,
+  signal: AbortSignal,
+): Promise<Said> {
   const sequence = randomInt(2 ** 32);
   const take = (bytes: Uint8Array) => readTracking(bytes, sequence);
   const tracking = await answered(chronyPort, trackingRequest(sequence), take, ports, signal);
@@ -63,7 +88,11 @@ async function askChrony({ chronyPort, staleMs }: ClockConfig["sync"], ports: Po
   if (leap === 3 || stratum === 0) return { by, well: false, says: "runs, but has no source it trusts" };
   const offset = Math.round(offsetMs * 1_000) / 1_000;
   const readings = { sync_offset_ms: offset, frequency_ppm: Math.round(frequencyPpm * 1_000) / 1_000 };
-  return { ...aged(by, ports.clock.wall() - heardMs, staleMs, ` from ${reference} (stratum ${stratum})`), readings };
+  return {
+    ...aged(by, ports.clock.wall() - heardMs, staleMs, ` from ${reference} (stratum ${stratum})`),
+    offsetMs,
+    readings,
+  };
 }
 
 /** ntpd, ntpsec, busybox ntpd -l: a daemon that has the time gives it to whoever asks here. */
@@ -82,7 +111,8 @@ async function askNtp({ ntpPort }: ClockConfig["sync"], ports: Ports, signal: Ab
   const { leap, stratum, reference } = answer;
   const by = "the NTP daemon";
   if (reference === OWN_CLOCK) return { by, well: false, says: "hands out this machine's own clock: it has no source" };
-  if (leap === 3 || stratum === 0 || stratum >= 16) return { by, well: false, says: "runs, but has not found the time" };
+  if (leap === 3 || stratum === 0 || stratum >= 16)
+    return { by, well: false, says: "runs, but has not found the time" };
   return { by, well: true, says: `has the time from ${reference} (stratum ${stratum})` };
 }
 
@@ -97,9 +127,12 @@ async function answered<T>(
   signal: AbortSignal,
 ): Promise<T | undefined> {
   const enough = new AbortController();
-  const asking = askDatagram({ address: LOOPBACK, port }, request, take, AbortSignal.any([signal, enough.signal])).catch(
-    () => undefined,
-  );
+  const asking = askDatagram(
+    { address: LOOPBACK, port },
+    request,
+    take,
+    AbortSignal.any([signal, enough.signal]),
+  ).catch(() => undefined);
   try {
     return (await within(asking, ANSWER_MS, clock, signal)) ? await asking : undefined;
   } finally {

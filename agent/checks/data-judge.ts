@@ -1,5 +1,8 @@
 import * as z from "zod/mini";
+import type { Machine } from "../../platform/machine.ts";
+import { discreetName } from "../../platform/redact.ts";
 import { Failure } from "../../protocol/failure.ts";
+import { fingerprint } from "../../protocol/topics.ts";
 import { type CheckPorts, type Judge, Latch, type Verdict, worstOf } from "./check.ts";
 import { askChild } from "./child.ts";
 import type { DataConfig, FileConfig, FolderConfig } from "./data.ts";
@@ -8,7 +11,7 @@ import type { Integrity } from "./data-integrity.ts";
 import { openUsual, type UsualMemory } from "./data-memory.ts";
 import { subjectOf } from "./data-name.ts";
 import { type Walked, walk } from "./data-walk.ts";
-import { mayHang, parseMountInfo } from "./disk-mounts.ts";
+import { type Mount, mayHang, parseMountInfo } from "./disk-mounts.ts";
 import { inTurns, type Turn } from "./turns.ts";
 
 const AT_ONCE = 2;
@@ -34,7 +37,10 @@ const FileAnswer = z.union([
 /** Watches the folders and files of the config, each at its own pace, at most two at once. */
 export async function openData(config: DataConfig, ports: CheckPorts): Promise<Judge> {
   const { clock, random, redact } = ports;
-  const memory = await openUsual(ports.keep, config.folders.map(subjectOf));
+  const memory = await openUsual(
+    ports.keep,
+    config.folders.map((folder) => discreetName(subjectOf(folder), redact, fingerprint)),
+  );
   const look = walker(ports);
   const turns: Turn[] = [
     ...config.folders.map((folder): Turn => {
@@ -80,8 +86,8 @@ function walker(ports: CheckPorts): Look {
   let hanging = 0;
   return async (folder, signal) => {
     const { machine, self } = ports;
-    const remote = mayHang(parseMountInfo(machine.read("/proc/self/mountinfo") ?? ""), folder.path);
-    if (remote && self !== undefined) return askChild(ports, ...childWords(folder, FolderAnswer, signal));
+    if (mayHang(mountsOf(machine), folder.path) && self !== undefined)
+      return askChild(ports, ...childWords(folder, FolderAnswer, signal));
     if (hanging > 0) throw new Failure("CHECK_DEADLINE", "not looked at: another folder's disk does not answer");
     const stuck = (): void => {
       hanging += 1;
@@ -98,6 +104,15 @@ function walker(ports: CheckPorts): Look {
   };
 }
 
+function mountsOf(machine: Machine): Mount[] {
+  const source = machine.source("/proc/self/mountinfo");
+  try {
+    return parseMountInfo(source.read() ?? "");
+  } finally {
+    source.close();
+  }
+}
+
 function unreadable(path: string, cause: unknown): Failure {
   const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const remedy = errno === "EACCES" || errno === "EPERM" ? ": give the agent's user read access" : "";
@@ -110,18 +125,19 @@ function unreadable(path: string, cause: unknown): Failure {
 function folderJudge(
   folder: FolderConfig,
   { usualAfterDays }: DataConfig,
-  { clock }: CheckPorts,
+  { clock, redact }: CheckPorts,
   memory: UsualMemory,
 ): (walked: Walked | "missing") => Promise<Verdict> {
   const subject = subjectOf(folder);
+  const kept = discreetName(subject, redact, fingerprint);
   const latch = new Latch();
   return async (walked) => {
     if (walked === "missing") return absent(subject, folder.missing, `there is no folder ${folder.path}`);
     const wall = clock.wall();
     const figures = figuresOf(walked, wall);
-    const usual = folder.usual ? memory.usual(subject, wall, usualAfterDays) : undefined;
+    const usual = folder.usual ? memory.usual(kept, wall, usualAfterDays) : undefined;
     const verdict = worstOf(subject, conditionsOf(folder, walked, figures, usual), latch);
-    if (folder.usual && !walked.cut && walked.unreadable === 0) await memory.learn(subject, wall, figures);
+    if (folder.usual && !walked.cut && walked.unreadable === 0) await memory.learn(kept, wall, figures);
     return verdict;
   };
 }

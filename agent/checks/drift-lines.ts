@@ -1,7 +1,7 @@
-import type { Span } from "../../platform/searched.ts";
+import { MASK, merged, type Span } from "../../platform/searched.ts";
 
 /** A line as it may be shown; with a seal where something in it may not be: two that differ there have different seals. */
-export type Line = string | readonly [shown: string, seal: string];
+export type Line = string | [shown: string, seal: string];
 
 export interface Hiding {
   /** Where a text has secrets. */
@@ -12,7 +12,6 @@ export interface Hiding {
   seal(text: string): string;
 }
 
-const MASK = "***";
 const MOST_SHOWN = 200;
 const MOST_LINES = 5_000;
 
@@ -71,16 +70,6 @@ function keyed(text: string, keys: readonly string[]): Span[] {
     }
     return spans;
   });
-}
-
-function merged(spans: Span[]): Span[] {
-  const found: Span[] = [];
-  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
-    const last = found.at(-1);
-    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
-    else found.push({ start, end });
-  }
-  return found;
 }
 
 /** One stretch of lines that differs; numbers count from 1. */

@@ -36,7 +36,7 @@ export class Matcher {
       search: pattern.regex === undefined ? undefined : compile(pattern.regex),
     }));
     const literals = this.#compiled.flatMap((compiled) =>
-      compiled.pattern.literals.map((literal) => ({ compiled, bytes: Buffer.from(literal).latin1Slice() })),
+      compiled.pattern.literals.map((literal) => ({ compiled, bytes: Buffer.from(literal).toString("latin1") })),
     );
     this.#probes = needlesFor(literals.map(({ bytes }) => bytes)).map(({ bytes, literals: owned }) => ({
       bytes: Buffer.from(bytes, "latin1"),
@@ -49,9 +49,8 @@ export class Matcher {
     return [...new Set(this.#compiled.flatMap(({ pattern }) => pattern.literals))];
   }
 
-  /** Looks through whole lines: `bytes` up to `end`, the last newline with or without. Hits come in the order of the lines. */
-  scan(bytes: Buffer, end: number, onHit: OnHit, isKernel?: boolean): void {
-    const text = end === bytes.length ? bytes : bytes.subarray(0, end);
+  /** Looks through whole lines, the last one with its newline or without. Hits come in the order of the lines. */
+  scan(text: Buffer, onHit: OnHit, isKernel?: boolean): void {
     const lines = this.#lines;
     for (const { bytes: needle, patterns } of this.#probes) {
       for (let at = text.indexOf(needle); at >= 0; ) {
@@ -66,8 +65,8 @@ export class Matcher {
     const inOrder = lines.size === 1 ? lines : [...lines].sort(([a], [b]) => a - b);
     for (const [from, patterns] of inOrder) {
       const newline = text.indexOf(NEWLINE, from);
-      const to = Math.min(newline < 0 ? end : newline, from + LINE_BYTES);
-      this.#look(text.utf8Slice(from, to), patterns, onHit, isKernel);
+      const to = Math.min(newline < 0 ? text.length : newline, from + LINE_BYTES);
+      this.#look(text.toString("utf8", from, to), patterns, onHit, isKernel);
     }
     lines.clear();
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../platform/clock.ts";
-import { Failure } from "../../protocol/failure.ts";
 import type { Machine, Source } from "../../platform/machine.ts";
 import type { RunProgram } from "../../platform/run.ts";
+import { Failure } from "../../protocol/failure.ts";
 import { type Condition, gradeHigh, Latch, type Verdict, worstOf } from "./check.ts";
 import type { NetworkConfig } from "./network.ts";
 import type { NetworkMemory } from "./network-memory.ts";
@@ -162,6 +162,8 @@ export class GatewayWatch {
     if (best !== undefined) this.#heard(best);
     else this.#unheard(results, counts, linkUp);
     if (counts) this.#samples = [...this.#samples.slice(1 - SAMPLES), best !== undefined];
+    // while it is down nothing is lost on the way: a long fault must not look like loss for as long again
+    if (this.#isDead()) this.#samples = this.#samples.slice(0, this.#samples.lastIndexOf(true) + 1);
     this.#verdict = undefined;
   }
 
@@ -201,9 +203,12 @@ export class GatewayWatch {
     }
   }
 
+  #isDead(): boolean {
+    return this.#shows && this.#silent >= this.#parts.config.misses;
+  }
+
   #judge(): Verdict {
-    const { config } = this.#parts;
-    const dead = this.#shows && this.#silent >= config.misses;
+    const dead = this.#isDead();
     const rttMs = median(this.#roundTrips);
     const { address } = this;
     if (!this.#alive && this.#silent === 0)

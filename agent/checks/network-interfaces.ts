@@ -80,8 +80,9 @@ export class Interfaces {
     const totals = parseNetDev(this.#totals.read() ?? "");
     const addresses = this.#addressesOf();
     this.#passed = new Set([...this.#passed].filter((name) => totals.has(name)));
+    const { uplink } = this.#memory.learned;
     for (const name of totals.keys())
-      if (!this.#ports.has(name) && !this.#passed.has(name)) {
+      if (!this.#ports.has(name) && (!this.#passed.has(name) || name === uplink)) {
         if (this.#isJudged(name)) this.#add(name);
         else this.#passed.add(name);
       }

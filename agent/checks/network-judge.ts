@@ -3,7 +3,7 @@ import { addressesByInterface } from "../../platform/net-addresses.ts";
 import { Failure } from "../../protocol/failure.ts";
 import type { CheckPorts, Judge, Verdict } from "./check.ts";
 import type { NetworkConfig } from "./network.ts";
-import { BrokerWatch, dialBrokers } from "./network-broker.ts";
+import { BrokerWatch } from "./network-broker.ts";
 import { GatewayWatch, orUnknown } from "./network-gateway.ts";
 import { type AddressesOf, Interfaces } from "./network-interfaces.ts";
 import { ListenWatch } from "./network-listen.ts";
@@ -69,7 +69,10 @@ class NetworkJudge implements Judge {
   /** The first verdicts decide whether alarms kept over a restart still hold: they wait for the first answers. */
   async #first(signal: AbortSignal): Promise<readonly Verdict[]> {
     const { link, brokers } = this.#ports;
-    if (link === undefined && brokers.length > 0) this.#dialled ??= dialBrokers(brokers, this.#ports, signal);
+    if (link === undefined && brokers.length > 0) {
+      const { dialBrokers } = await import("./network-dial.ts"); // a device's agent has its link
+      this.#dialled ??= dialBrokers(brokers, this.#ports, signal);
+    }
     this.#choose(this.#ports.clock.now());
     const [named, dialled] = await Promise.all([
       this.#names?.judge(signal) ?? [],
@@ -111,7 +114,13 @@ class NetworkJudge implements Judge {
     if (wanted !== undefined && wanted !== this.#gateway?.address) {
       this.#gateway?.close();
       const { machine, clock, run } = this.#ports;
-      this.#gateway = new GatewayWatch(wanted, { config: this.#config.gateway, machine, clock, run, memory: this.#memory });
+      this.#gateway = new GatewayWatch(wanted, {
+        config: this.#config.gateway,
+        machine,
+        clock,
+        run,
+        memory: this.#memory,
+      });
       this.#frozen = undefined;
     }
     return ports;
@@ -196,7 +205,8 @@ function judgeRoute(route: DefaultRoute | undefined, uplink: string | undefined)
   const grade = route === undefined ? "major" : "ok";
   const by = route?.gateway === undefined ? "" : ` by ${route.gateway}`;
   const was = uplink === undefined ? "" : `; it was by ${uplink}`;
-  const says = route === undefined ? `there is no default route${was}` : `the default route goes over ${route.iface}${by}`;
+  const says =
+    route === undefined ? `there is no default route${was}` : `the default route goes over ${route.iface}${by}`;
   const readings = { route_count: route === undefined ? 0 : 1 };
   return { state: "judged", subject: "route", grade, holds: grade, reason: "route", says, readings };
 }

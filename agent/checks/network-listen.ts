@@ -2,8 +2,8 @@ import type { Machine } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
 import type { Verdict } from "./check.ts";
 import type { NetworkConfig } from "./network.ts";
-import { type Listening, parseListening } from "./network-text.ts";
 import { ownersOf } from "./network-owners.ts";
+import { type Listening, parseListening } from "./network-text.ts";
 
 type Wanted = NetworkConfig["listen"][number];
 

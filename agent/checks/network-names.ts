@@ -62,7 +62,9 @@ function turnOf(
         // without its name the broker is lost, whatever the server says
         const reason = silent || isBroker ? "dns" : "name";
         const holds = answered && failures < enough ? "ok" : "minor";
-        return [{ state: "judged", subject, grade, holds, reason, says: cause.message, readings: { address_count: 0 } }];
+        return [
+          { state: "judged", subject, grade, holds, reason, says: cause.message, readings: { address_count: 0 } },
+        ];
       }
     },
   };

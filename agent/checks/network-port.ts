@@ -1,5 +1,5 @@
-import type { InterfaceAddresses } from "../../platform/net-addresses.ts";
 import type { Machine, Source } from "../../platform/machine.ts";
+import type { InterfaceAddresses } from "../../platform/net-addresses.ts";
 import { Failure } from "../../protocol/failure.ts";
 import type { Severity } from "../../protocol/severity.ts";
 import { type Condition, gradeHigh, Latch, type Verdict, worstOf } from "./check.ts";
@@ -150,7 +150,7 @@ export class Port {
   #noteChange(nowMs: number): void {
     const now = ipv4Of(this.#addresses);
     const before = this.#learned.addresses ?? [];
-    const changed = now.length > 0 && before.length > 0 && now.join() !== before.join();
+    const changed = now.length > 0 && before.some((one) => !now.includes(one)); // one more is none
     if (!changed && (now.length > 0 || before.length === 0)) this.#changedAt = undefined;
     else if (changed) this.#changedAt ??= nowMs;
   }
@@ -204,7 +204,7 @@ export class Port {
   }
 
   #change(): Condition[] {
-    if (this.#changedAt === undefined) return [];
+    if (this.#changedAt === undefined || this.#own.expectAddress !== undefined) return [];
     const says = `${this.name} has ${ipv4Of(this.#addresses).join(" ")} now, it had ${(this.#learned.addresses ?? []).join(" ")}`;
     return [{ grade: "warning", holds: "warning", reason: "changed", says, readings: {} }];
   }

@@ -22,7 +22,11 @@ export function parseNetDev(text: string): Map<string, Counters> {
     const colon = line.lastIndexOf(":"); // an alias has one in its name
     if (colon < 0) continue;
     const name = line.slice(0, colon).trim();
-    const figures = line.slice(colon + 1).trim().split(/\s+/).map(Number);
+    const figures = line
+      .slice(colon + 1)
+      .trim()
+      .split(/\s+/)
+      .map(Number);
     if (name === "" || figures.length < 2 * TX_AT || !figures.every(isCount)) continue;
     const rx = (at: number): number => figures[at] ?? 0;
     const tx = (at: number): number => figures[TX_AT + at] ?? 0;
@@ -97,12 +101,12 @@ export function parseRoutes6(text: string): DefaultRoute | undefined {
 }
 
 const NO_ADDRESS_6 = "0".repeat(32);
-const plain = ({ iface, gateway }: DefaultRoute): DefaultRoute => (gateway === undefined ? { iface } : { iface, gateway });
+const plain = ({ iface, gateway }: DefaultRoute): DefaultRoute =>
+  gateway === undefined ? { iface } : { iface, gateway };
 const isHex = (text: string, digits: number): boolean => text.length === digits && /^[0-9a-f]*$/i.test(text);
 
 /** An address as /proc writes it on little-endian machines: all of ours are. */
-const ipv4 = (hex: string): string =>
-  [6, 4, 2, 0].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join(".");
+const ipv4 = (hex: string): string => [6, 4, 2, 0].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join(".");
 
 /** Eight groups without leading zeros, the first longest run of zeros left out (RFC 5952). */
 function ipv6(hex: string): string {
@@ -149,7 +153,10 @@ export function parseListening(text: string, protocol: "tcp" | "udp", ports: Rea
   let at = text.indexOf("\n") + 1;
   while (at > 0 && at < text.length) {
     const end = text.indexOf("\n", at);
-    const words = text.slice(at, end < 0 ? text.length : end).trim().split(/\s+/, 10);
+    const words = text
+      .slice(at, end < 0 ? text.length : end)
+      .trim()
+      .split(/\s+/, 10);
     at = end + 1;
     const state = Number.parseInt(words[3] ?? "", 16);
     if (protocol === "tcp" && state !== LISTEN && words.length === 10) break; // the kernel writes those that listen first

@@ -27,10 +27,21 @@ const Interface = z.strictObject({
 const Config = z.strictObject({
   ...commonConfig({ every: "slow", holdOnMs: 15_000, holdOffMs: 60_000, deadlineMs: 10_000 }),
   /** Interfaces not to be judged; `*` stands for anything. Those named in `interfaces` are judged nevertheless. */
-  ignore: z._default(
-    z.array(name).check(z.maxLength(100)),
-    ["lo", "veth*", "docker*", "br-*", "virbr*", "vnet*", "cni*", "flannel*", "dummy*", "ifb*", "tun*", "tap*", "can*"],
-  ),
+  ignore: z._default(z.array(name).check(z.maxLength(100)), [
+    "lo",
+    "veth*",
+    "docker*",
+    "br-*",
+    "virbr*",
+    "vnet*",
+    "cni*",
+    "flannel*",
+    "dummy*",
+    "ifb*",
+    "tun*",
+    "tap*",
+    "can*",
+  ]),
   /** What is known of an interface, by its name. Virtual ones (bond, VLAN, bridge) are judged only when named here. */
   interfaces: z._default(z.record(name, Interface), {}),
   /** Counters, speed and addresses are looked at so often. */

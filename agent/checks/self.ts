@@ -95,14 +95,15 @@ export interface SelfCheck extends CheckKind<SelfConfig, LocalPorts> {
   late(lateMs: number): void;
 }
 
+/** What the check is called, also where it does not run. */
+export const SELF = { id: "self", name: { zh: "监测程序自检", en: "Agent itself" }, titles } as const;
+
 /** Is the watcher itself well? The agent's own parts are its ports. */
 export function selfCheck(ports: SelfPorts): SelfCheck {
   const meter = loopMeter();
   return {
-    id: "self",
-    name: { zh: "监测程序自检", en: "Agent itself" },
+    ...SELF,
     Config: SelfConfig,
-    titles,
     begin: (config, checkPorts) => new SelfJudge(config, ports, meter, checkPorts),
     late: (lateMs) => meter.note(lateMs),
   };

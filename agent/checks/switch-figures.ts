@@ -154,7 +154,9 @@ const OVER_AT = WRAP - 86_400 * TICKS_PER_S;
 /** Whether a device whose sysUpTime was `before` and is `now` (hundredths of a second) has restarted in between. */
 export const hasRestarted = (before: number, now: number): boolean => now < before && before < OVER_AT;
 
-export const uptimeText = (ticks: number): string => {
-  const hours = Math.floor(ticks / TICKS_PER_S / 3_600);
-  return hours < 48 ? `${hours} hours` : `${Math.floor(hours / 24)} days`;
-};
+/** `35 minutes`, `20 hours`, `12 days`. */
+export function uptimeText(ticks: number): string {
+  const minutes = Math.floor(ticks / TICKS_PER_S / 60);
+  if (minutes < 120) return `${minutes} minutes`;
+  return minutes < 2_880 ? `${Math.floor(minutes / 60)} hours` : `${Math.floor(minutes / 1_440)} days`;
+}

@@ -1,5 +1,5 @@
 import type { Grade } from "../../protocol/severity.ts";
-import { type Condition, gradeHigh } from "./check.ts";
+import { type Bands, type Condition, gradeHigh } from "./check.ts";
 import type { Device, PortConfig, SwitchConfig } from "./switch-config.ts";
 import { type PortLook, type Rates, uptimeText } from "./switch-figures.ts";
 
@@ -17,7 +17,7 @@ export interface DeviceLook {
 const flat = (grade: Grade): Pick<Condition, "grade" | "holds"> => ({ grade, holds: grade });
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-/** A device that answers. `describe` takes out of its own words what must not leave us. */
+/** A device that answers. */
 export function judgeDevice({ uptimeTicks, roundTripMs, description, restarts }: DeviceLook): Condition[] {
   const who = description === "" ? "" : `${description}, `;
   const often = restarts > 1 ? `, ${restarts} times lately` : "";
@@ -93,14 +93,7 @@ export function judgePort(
 
 function rateConditions(name: string, rates: Rates, limits: SwitchConfig): Condition[] {
   const conditions: Condition[] = [];
-  const add = (
-    value: number | undefined,
-    bands: SwitchConfig["errorsPerMin"],
-    reason: string,
-    unit: string,
-    what: string,
-    figure: string,
-  ) => {
+  const add = (value: number | undefined, bands: Bands, reason: string, unit: string, what: string, figure: string) => {
     if (value === undefined) return;
     const says = `${name} has ${round(value)} ${what}`;
     conditions.push({

@@ -84,18 +84,20 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
       const because = cause instanceof Error ? cause.message : String(cause);
       return [{ state: "unknown", subject: turn.subject, because: redact(because) } as const];
     });
-    const settled = asked.finally(() => {
+    const free = (): void => {
       seat.busy = false;
       seat.hangsSince = undefined;
       busy -= 1;
-    });
-    const inTime = await within(settled, turn.deadlineMs, clock, ending.signal).catch(() => false);
+    };
+    const inTime = await within(asked, turn.deadlineMs, clock, ending.signal).catch(() => false);
     if (ending.signal.aborted) return;
-    if (!inTime) {
+    keep(seat, inTime ? await asked : unanswered(turn, turn.deadlineMs));
+    if (inTime) free();
+    else {
       seat.hangsSince = askedAt;
+      void asked.then(free);
       cut.abort();
     }
-    keep(seat, inTime ? await asked : unanswered(turn, turn.deadlineMs));
     start(); // one that waited for a place, though no round has come
   }
 

@@ -72,6 +72,7 @@ export class InventoryPost {
       }
       await publish({ topic: topics.inventory(this.#options.device), payload, qos: 1, retain: true });
       this.#answeredAt = now();
+      this.#hash = hash; // the file says it: the child may have left a newer one, and not have told us yet
       if (hash === this.#told) return;
       this.#told = hash;
       await this.#options.folder.replace(TOLD, Buffer.from(hash));

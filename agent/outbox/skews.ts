@@ -44,7 +44,8 @@ export class Skews {
     let least: { ms: number; at: number } | undefined;
     for (const { ts, at, wall, fresh } of this.#words.values()) {
       const ms = wall - ts;
-      if (fresh && now - at <= STALE_MS && (least === undefined || Math.abs(ms) < Math.abs(least.ms))) least = { ms, at };
+      if (fresh && now - at <= STALE_MS && (least === undefined || Math.abs(ms) < Math.abs(least.ms)))
+        least = { ms, at };
     }
     return least;
   }

@@ -1,6 +1,6 @@
 import { comparePlaces } from "../../protocol/boot.ts";
 import type { DailyCheck } from "../../protocol/daily.ts";
-import type { AlarmRow, Tx } from "../store.ts";
+import type { AlarmRow, TicketRow, Tx } from "../store.ts";
 import { dateAfter, dayNumber, localDay } from "./calendar.ts";
 import { recordOf } from "./record.ts";
 
@@ -40,7 +40,7 @@ export class DailyDesk {
     const skewMs = (await tx.device(device))?.skewMs ?? 0;
     const madeAt = Math.min(receivedAt, body.ts - skewMs);
     const alarms = (await tx.activeAlarms(device)).filter((alarm) => stoodBefore(alarm, body));
-    const tickets = await tx.daily.ticketsOpenAt(device, madeAt, MOST_TICKETS);
+    const tickets = await ticketsOf(tx, device, madeAt, alarms);
     const info = await tx.daily.info(device);
     await tx.daily.enter(recordOf(body, { device, receivedAt, info, alarms, tickets }));
     return true;
@@ -50,6 +50,17 @@ export class DailyDesk {
   forget(tx: Tx, now: number, keepDays: number, limit: number): Promise<number> {
     return tx.daily.forget(dateAfter(this.#local(now).date, -keepDays), limit);
   }
+}
+
+/** Those open at `at`, and those of `alarms`: of a device that was away they were opened later than the fault was there. */
+async function ticketsOf(tx: Tx, device: string, at: number, alarms: readonly AlarmRow[]): Promise<TicketRow[]> {
+  const tickets = [...(await tx.daily.ticketsOpenAt(device, at, MOST_TICKETS))];
+  for (const { ticket: no } of alarms) {
+    if (no === undefined || tickets.length >= MOST_TICKETS || tickets.some((known) => known.no === no)) continue;
+    const row = await tx.ticket(no);
+    if (row !== undefined) tickets.push(row);
+  }
+  return tickets;
 }
 
 const stoodBefore = (alarm: AlarmRow, body: DailyCheck): boolean =>

@@ -16,11 +16,13 @@ export interface HistoryRules {
 
 const EVERY_MS = 1_000;
 /** Work in one transaction, and transactions of one kind in one round: messages come in between. */
-const SAMPLES_AT_ONCE = 250;
-const HOURS_AT_ONCE = 100;
+const SAMPLES_AT_ONCE = 1_000;
+const ROLLED_AT_ONCE = 2_000;
 const ROWS_AT_ONCE = 500;
 const SEALS_AT_ONCE = 25;
 const TURNS = 8;
+/** Fewer samples than that wait so long for company: then more of them go to one page. */
+const FILE_MS = 5_000;
 /** An hour is worked out so long after its end: what was under way has arrived. */
 const SETTLE_MS = 120_000;
 /** Hourly values are packed after so many days: trends read the younger ones. */
@@ -39,10 +41,18 @@ export class HistoryKeeper {
   readonly #log: Logger;
   readonly #rules: HistoryRules;
   readonly #waiting: Waiting;
-  #size: HistorySize = { bytes: 0, freeBytes: Number.POSITIVE_INFINITY, series: 0, rawRows: 0, dayRows: 0 };
+  #size: HistorySize = {
+    bytes: 0,
+    freeBytes: Number.POSITIVE_INFINITY,
+    series: 0,
+    recentRows: 0,
+    rawRows: 0,
+    dayRows: 0,
+  };
   #sizeAt = Number.NEGATIVE_INFINITY;
   readonly #told = new Set<string>();
-  #kept = 0;
+  #filed = 0;
+  #filedAt = Number.NEGATIVE_INFINITY;
   readonly #dropped: Record<Because, number> = { waiting: 0, disk: 0, figures: 0, fault: 0 };
   readonly #removed = { age: 0, limit: 0 };
 
@@ -74,11 +84,16 @@ export class HistoryKeeper {
 
   async round(): Promise<void> {
     await this.#guarded("size", () => this.#look());
-    await this.#turns("file", () => this.#file());
+    if (this.#waiting.size >= SAMPLES_AT_ONCE || this.#clock.now() - this.#filedAt >= FILE_MS) {
+      this.#filedAt = this.#clock.now();
+      await this.#turns("file", () => this.#file());
+    }
     const now = this.#clock.wall();
     const { rawDays, hourlyDays } = this.#rules;
     const full = async (work: Promise<number>, most: number) => (await work) >= most;
-    await this.#turns("roll-up", () => full(this.#store.rollUp(hourOf(now - SETTLE_MS), HOURS_AT_ONCE), HOURS_AT_ONCE));
+    await this.#turns("roll-up", () =>
+      full(this.#store.rollUp(hourOf(now - SETTLE_MS), ROLLED_AT_ONCE), ROLLED_AT_ONCE),
+    );
     await this.#guarded("seal", () => this.#store.seal(dayOf(now) - SEAL_DAYS, SEALS_AT_ONCE));
     await this.#guarded("forget", async () => {
       this.#removed.age += await this.#store.forgetRaw(hourOf(now - rawDays * DAY_MS), ROWS_AT_ONCE);
@@ -89,14 +104,14 @@ export class HistoryKeeper {
 
   /** For /metrics. */
   figures() {
-    const { bytes, series, rawRows, dayRows } = this.#size;
+    const { bytes, series, recentRows, rawRows, dayRows } = this.#size;
     const by = (label: string, counts: object) =>
       Object.entries(counts).map(([name, value]) => ({ labels: { [label]: name }, value: Number(value) }));
     return {
-      vigil_history_samples_total: this.#kept,
+      vigil_history_samples_total: this.#filed,
       vigil_history_dropped_total: by("because", { ...this.#dropped, waiting: this.#waiting.dropped }),
       vigil_history_removed_total: by("because", this.#removed),
-      vigil_history_rows: by("kind", { series, raw: rawRows, day: dayRows }),
+      vigil_history_rows: by("kind", { series, recent: recentRows, raw: rawRows, day: dayRows }),
       vigil_history_bytes: bytes,
     };
   }
@@ -111,8 +126,8 @@ export class HistoryKeeper {
       return true;
     }
     try {
-      const { kept, figuresRefused } = await this.#store.append(samples);
-      this.#kept += kept;
+      const { filed, figuresRefused } = await this.#store.append(samples);
+      this.#filed += filed;
       this.#dropped.figures += figuresRefused;
     } catch (error) {
       if (error instanceof Failure) throw error; // the next round tries again; what waits is bounded

@@ -18,7 +18,7 @@ const BELIEVED_AHEAD_MS = 5 * 60_000;
 const MOST_WAITING = 20_000;
 const MOST_WAITING_BYTES = 8_388_608;
 /** Series whose last stretch is remembered; one that is forgotten is only asked about further in. */
-const MOST_REMEMBERED = 30_000;
+const MOST_REMEMBERED = 20_000;
 
 /** Under which time figures are filed, epoch ms: the device's own, as long as it can be true. */
 export const fileTime = (ts: number, receivedAt: number): number =>

@@ -70,12 +70,8 @@ function dayOf(known: Uint8Array | undefined, width: number): Uint8Array {
  * A day with one hour worked out (anew) from its samples. An hour that stands on more samples than there are now stays: its
  * samples were deleted meanwhile, and a late one must not pass for all of them.
  */
-export function putHour(
-  known: Uint8Array | undefined,
-  hour: number,
-  moments: readonly Moment[],
-  width: number,
-): Uint8Array {
+export function putHour(known: Uint8Array | undefined, hour: number, moments: readonly Moment[]): Uint8Array {
+  const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
   const bytes = dayOf(known, width);
   const view = viewOf(bytes);
   for (let figure = 0; figure < width; figure += 1) {

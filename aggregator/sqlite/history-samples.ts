@@ -19,12 +19,25 @@ const countOf = (bytes: Uint8Array): number => Math.floor((bytes.length - HEAD) 
 export function readMoments(bytes: Uint8Array): Moment[] {
   if (bytes[0] !== FORMAT) return []; // of a format this version does not know
   const [view, width] = [viewOf(bytes), widthOf(bytes)];
-  return Array.from({ length: countOf(bytes) }, (_, n) => {
-    const at = HEAD + n * stride(width);
-    const values = new Float64Array(width);
-    for (let i = 0; i < width; i += 1) values[i] = view.getFloat64(at + 4 + 8 * i, true);
-    return { offset: view.getUint32(at, true), values };
-  });
+  return Array.from({ length: countOf(bytes) }, (_, n) => momentAt(view, HEAD + n * stride(width), width));
+}
+
+/** One sample alone, as it stands in an hour; in a buffer that the next call uses again. */
+export function writeMoment(moment: Moment): Uint8Array {
+  const length = stride(moment.values.length);
+  writeAt(one, 0, [moment], moment.values.length);
+  return one.subarray(0, length);
+}
+const one = new Uint8Array(stride(255));
+
+export function readMoment(bytes: Uint8Array): Moment {
+  return momentAt(viewOf(bytes), 0, Math.max(0, Math.floor((bytes.length - 4) / 8)));
+}
+
+function momentAt(view: DataView, at: number, width: number): Moment {
+  const values = new Float64Array(width);
+  for (let i = 0; i < width; i += 1) values[i] = view.getFloat64(at + 4 + 8 * i, true);
+  return { offset: view.getUint32(at, true), values };
 }
 
 export function writeMoments(moments: readonly Moment[], width: number): Uint8Array {
@@ -46,40 +59,23 @@ function writeAt(bytes: Uint8Array, from: number, moments: readonly Moment[], wi
 }
 
 /**
- * Adds moments to an hour, at most one to each stretch of `everyMs`: the first that came stays, whatever their order.
- * Says how many were added; undefined where none was.
+ * Adds moments (in the order of time) to an hour, at most one to each stretch of `everyMs`: one that is there stays, of new
+ * ones the earliest. The hour's bytes then; undefined where nothing was added.
  */
-export function addMoments(bytes: Uint8Array | undefined, fresh: readonly Moment[], width: number, everyMs: number) {
-  if (bytes !== undefined && bytes[0] === FORMAT && widthOf(bytes) === width) {
-    const appended = appendAfter(bytes, fresh, everyMs);
-    if (appended !== undefined) return appended;
-  }
-  const byStretch = new Map<number, Moment>();
+export function addMoments(
+  bytes: Uint8Array | undefined,
+  fresh: readonly Moment[],
+  width: number,
+  everyMs: number,
+): Uint8Array | undefined {
   const known = bytes === undefined ? [] : readMoments(bytes);
-  for (const moment of [...known, ...fresh]) {
-    const stretch = Math.floor(moment.offset / everyMs);
-    if (!byStretch.has(stretch)) byStretch.set(stretch, moment);
-  }
-  if (byStretch.size === known.length) return undefined;
-  const all = [...byStretch.values()].toSorted((a, b) => a.offset - b.offset);
-  return {
-    bytes: writeMoments(all, Math.max(width, bytes === undefined ? 0 : widthOf(bytes))),
-    added: all.length - known.length,
-  };
-}
-
-/** The common case: everything new comes after everything known, nothing needs to be read. Undefined when it does not. */
-function appendAfter(bytes: Uint8Array, fresh: readonly Moment[], everyMs: number) {
-  const [width, count] = [widthOf(bytes), countOf(bytes)];
-  let last = count === 0 ? -1 : Math.floor(viewOf(bytes).getUint32(HEAD + (count - 1) * stride(width), true) / everyMs);
-  for (const { offset } of fresh) {
+  const taken = new Set(known.map(({ offset }) => Math.floor(offset / everyMs)));
+  const before = taken.size;
+  const added = fresh.filter(({ offset }) => {
     const stretch = Math.floor(offset / everyMs);
-    if (stretch <= last) return undefined;
-    last = stretch;
-  }
-  const end = HEAD + count * stride(width);
-  const longer = new Uint8Array(end + fresh.length * stride(width));
-  longer.set(bytes.subarray(0, end));
-  writeAt(longer, end, fresh, width);
-  return { bytes: longer, added: fresh.length };
+    return !taken.has(stretch) && taken.add(stretch);
+  });
+  if (taken.size === before) return undefined;
+  const all = [...known, ...added].toSorted((a, b) => a.offset - b.offset);
+  return writeMoments(all, Math.max(width, bytes === undefined ? 0 : widthOf(bytes)));
 }

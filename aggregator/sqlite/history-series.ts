@@ -2,10 +2,12 @@ import { FIGURE_PATTERN, type Series } from "../history-store.ts";
 import type { Record_, Sql } from "./sql.ts";
 
 /** Series remembered; the least used one goes. A miss costs one read. */
-const MOST_REMEMBERED = 30_000;
+const MOST_REMEMBERED = 20_000;
+/** Lists of figure names shared by series that tell the same: most do. */
+const MOST_SHARED = 2_000;
 
 interface Known extends Series {
-  figures: string[];
+  figures: readonly string[];
 }
 /** What a sample says of its series; `day` (since the epoch) is the day it belongs to. */
 interface Told extends Pick<Series, "device" | "code"> {
@@ -25,6 +27,7 @@ export class SeriesBook {
   readonly #sql: Sql;
   readonly #maxFigures: number;
   readonly #known = new Map<string, Known>();
+  readonly #shared = new Map<string, readonly string[]>();
 
   constructor(sql: Sql, maxFigures: number) {
     this.#sql = sql;
@@ -46,7 +49,8 @@ export class SeriesBook {
           refused += 1;
           continue;
         }
-        place = series.figures.push(name) - 1;
+        place = series.figures.length;
+        series.figures = [...series.figures, name];
         fresh = true;
       }
       while (values.length < place) values.push(Number.NaN);
@@ -59,12 +63,12 @@ export class SeriesBook {
 
   find(device: string, code: string): Series | undefined {
     const row = this.#sql.get("SELECT id, figures FROM series WHERE device = ? AND code = ?", device, code);
-    return row && read({ ...row, device, code });
+    return row && this.#read({ ...row, device, code });
   }
   page(after: number, limit: number): Series[] {
     return this.#sql
       .all("SELECT id, device, code, figures FROM series WHERE id > ? ORDER BY id LIMIT ?", after, limit)
-      .map(read);
+      .map((row) => this.#read(row));
   }
   /** Forgets at most `limit` series that told nothing since before `day`. */
   forget(day: number, limit: number): void {
@@ -97,6 +101,7 @@ export class SeriesBook {
   }
   #save(series: Known, day: number): void {
     const figures = JSON.stringify(series.figures);
+    series.figures = this.#share(figures);
     if (series.id !== 0) {
       this.#sql.run("UPDATE series SET figures = ? WHERE id = ?", figures, series.id);
       return;
@@ -105,16 +110,21 @@ export class SeriesBook {
     series.id = Number(this.#sql.get(insert, series.device, series.code, figures, day)?.["id"]);
     this.#count(1);
   }
+  #read(row: Record_): Series {
+    const figures = this.#share(String(row["figures"]));
+    return { id: Number(row["id"]), device: String(row["device"]), code: String(row["code"]), figures };
+  }
+  #share(json: string): readonly string[] {
+    const known = this.#shared.get(json);
+    if (known !== undefined) return known;
+    if (this.#shared.size >= MOST_SHARED) this.#shared.clear();
+    const figures = JSON.parse(json) as string[];
+    this.#shared.set(json, figures);
+    return figures;
+  }
   #count(more: number): void {
     this.#sql.run("UPDATE tally SET rows = rows + ? WHERE kind = 'series'", more);
   }
 }
 
 const keyOf = (device: string, code: string): string => `${device}/${code}`;
-
-const read = (row: Record_): Series => ({
-  id: Number(row["id"]),
-  device: String(row["device"]),
-  code: String(row["code"]),
-  figures: JSON.parse(String(row["figures"])) as string[],
-});

@@ -16,10 +16,10 @@ import {
   type Series,
 } from "../history-store.ts";
 import { copyMeans, openDay, putHour, readHour, sealDay } from "./history-day.ts";
-import { addMoments, type Moment, readMoments } from "./history-samples.ts";
+import { addMoments, type Moment, readMoment, readMoments, writeMoment } from "./history-samples.ts";
 import { SeriesBook } from "./history-series.ts";
 import { migrate } from "./schema.ts";
-import { HISTORY_MIGRATIONS } from "./schema-history.ts";
+import { BUCKETS, HISTORY_MIGRATIONS } from "./schema-history.ts";
 import { type Cell, Sql } from "./sql.ts";
 
 export interface HistoryOptions {
@@ -38,6 +38,8 @@ export interface HistoryOptions {
 /** Page cache, KiB: inserts go all over the file, so that more would not help. */
 const CACHE_KIB = 4_096;
 const HOURS_A_DAY = 24;
+/** More samples of one bucket and hour are worked out in pieces: memory is bounded. */
+const MOST_OF_BUCKET = 16_000;
 
 /**
  * The history in a file of its own beside the ticket store: WAL, synced at checkpoints only, so that a power cut costs its
@@ -84,79 +86,90 @@ class SqliteHistory implements HistoryStore {
   readonly #book: SeriesBook;
   readonly #file: string;
   readonly #everyMs: number;
+  /** Number of the last sample filed. */
+  #seq: number;
 
   constructor(sql: Sql, { file, rawEveryMs = 60_000, maxFigures = 64 }: HistoryOptions) {
     this.#sql = sql;
     this.#file = file;
     this.#everyMs = rawEveryMs;
+    this.#seq = Number(sql.get("SELECT max(seq) AS last FROM recent")?.["last"] ?? 0);
     this.#book = new SeriesBook(sql, Math.min(maxFigures, 255));
   }
 
   async append(samples: readonly Sample[]): Promise<Appended> {
     return this.#transact(() => {
-      const appended: Appended = { kept: 0, repeats: 0, figuresRefused: 0 };
-      for (const { series, hour, moments } of this.#grouped(samples, appended)) {
-        const added = this.#addTo(series, hour, moments);
-        appended.kept += added;
-        appended.repeats += moments.length - added;
+      const appended: Appended = { filed: 0, figuresRefused: 0 };
+      for (const { device, code, ts, figures } of samples) {
+        const hour = hourOf(ts);
+        const { series, values, refused } = this.#book.place({ device, code, figures, day: dayOf(hour) });
+        appended.figuresRefused += refused;
+        if (values.length === 0) continue;
+        const sample = writeMoment({ offset: ts - hour * HOUR_MS, values });
+        this.#seq += 1;
+        this.#sql.run(
+          "INSERT INTO recent (hour, bucket, seq, series, sample) VALUES (?, ?, ?, ?, ?)",
+          ...[hour, series.id % BUCKETS, this.#seq, series.id, sample],
+        );
+        appended.filed += 1;
       }
+      this.#count("recent", appended.filed);
       return appended;
     });
   }
 
-  /** Samples by series and hour: a row is read and written once, however many of them it takes. */
-  #grouped(samples: readonly Sample[], appended: Appended) {
-    const groups = new Map<string, { series: Series; hour: number; moments: Moment[] }>();
-    for (const { device, code, ts, figures } of samples) {
-      const hour = hourOf(ts);
-      const { series, values, refused } = this.#book.place({ device, code, figures, day: dayOf(hour) });
-      appended.figuresRefused += refused;
-      if (values.length === 0) continue;
-      const key = `${series.id} ${hour}`;
-      const group = groups.get(key) ?? { series, hour, moments: [] };
-      group.moments.push({ offset: ts - hour * HOUR_MS, values });
-      groups.set(key, group);
-    }
-    return groups.values();
-  }
-
-  #addTo({ id, figures }: Series, hour: number, moments: readonly Moment[]): number {
-    const row = this.#sql.get("SELECT stale, samples FROM raw WHERE hour = ? AND series = ?", hour, id);
-    const known = row === undefined ? undefined : blobOf(row["samples"]);
-    const made = addMoments(known, moments, figures.length, this.#everyMs);
-    if (made === undefined) return 0;
-    if (row === undefined) {
-      this.#sql.run("INSERT INTO raw (hour, series, stale, samples) VALUES (?, ?, 1, ?)", hour, id, made.bytes);
-      this.#count("raw", 1);
-    } else if (row["stale"] === 1) {
-      this.#sql.run("UPDATE raw SET samples = ? WHERE hour = ? AND series = ?", made.bytes, hour, id);
-    } else {
-      this.#sql.run("UPDATE raw SET samples = ?, stale = 1 WHERE hour = ? AND series = ?", made.bytes, hour, id);
-    }
-    return made.added;
-  }
-
   async rollUp(before: number, limit: number): Promise<number> {
     return this.#transact(() => {
-      const rows = this.#sql.all(
-        "SELECT series, hour, samples FROM raw WHERE stale = 1 AND hour < ? ORDER BY hour LIMIT ?",
-        ...[before, limit],
-      );
-      for (const row of rows) {
-        const [series, hour] = [Number(row["series"]), Number(row["hour"])];
-        this.#rollUp(series, hour, readMoments(blobOf(row["samples"])));
-        this.#sql.run("UPDATE raw SET stale = 0 WHERE hour = ? AND series = ?", hour, series);
+      let taken = 0;
+      while (taken < limit) {
+        const more = this.#rollUpBucket(before);
+        if (more === 0) break;
+        taken += more;
       }
-      return rows.length;
+      return taken;
     });
   }
 
-  #rollUp(series: number, hour: number, moments: readonly Moment[]): void {
+  /** A whole bucket of the oldest hour: then each of its series is read and written once. Says how many samples it had. */
+  #rollUpBucket(before: number): number {
+    const first = this.#sql.get("SELECT hour, bucket FROM recent WHERE hour < ? ORDER BY hour, bucket LIMIT 1", before);
+    if (first === undefined) return 0;
+    const [hour, bucket] = [Number(first["hour"]), Number(first["bucket"])];
+    const text = "SELECT seq, series, sample FROM recent WHERE hour = ? AND bucket = ? ORDER BY seq LIMIT ?";
+    const rows = this.#sql.all(text, hour, bucket, MOST_OF_BUCKET);
+    for (const [series, own] of Map.groupBy(rows, (row) => Number(row["series"]))) {
+      const moments = own.map((row) => readMoment(blobOf(row["sample"])));
+      this.#move(
+        series,
+        hour,
+        moments.toSorted((a, b) => a.offset - b.offset),
+      );
+    }
+    const last = Number(rows.at(-1)?.["seq"]);
+    this.#sql.run("DELETE FROM recent WHERE hour = ? AND bucket = ? AND seq <= ?", hour, bucket, last);
+    this.#count("recent", -rows.length);
+    return rows.length;
+  }
+
+  /** To the samples of that hour, and from all of them to its hourly values. */
+  #move(series: number, hour: number, moments: readonly Moment[]): void {
+    const row = this.#sql.get("SELECT samples FROM raw WHERE hour = ? AND series = ?", hour, series);
+    const known = row === undefined ? undefined : blobOf(row["samples"]);
+    const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
+    const made = addMoments(known, moments, width, this.#everyMs);
+    if (made === undefined) return;
+    if (row === undefined) {
+      this.#sql.run("INSERT INTO raw (hour, series, samples) VALUES (?, ?, ?)", hour, series, made);
+      this.#count("raw", 1);
+    } else this.#sql.run("UPDATE raw SET samples = ? WHERE hour = ? AND series = ?", made, hour, series);
+    this.#workOut(series, hour, readMoments(made));
+  }
+
+  #workOut(series: number, hour: number, moments: readonly Moment[]): void {
     const day = dayOf(hour);
     const row = this.#sql.get("SELECT hours FROM day WHERE day = ? AND series = ?", day, series);
     const known = row === undefined ? undefined : openDay(blobOf(row["hours"]));
-    const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
-    const hours = putHour(known, hour - day * HOURS_A_DAY, moments, width);
+    const hours = putHour(known, hour - day * HOURS_A_DAY, moments);
     if (row !== undefined) {
       this.#sql.run("UPDATE day SET hours = ?, sealed = 0 WHERE day = ? AND series = ?", hours, day, series);
       return;
@@ -183,7 +196,7 @@ class SqliteHistory implements HistoryStore {
 
   async forgetRaw(hour: number, limit: number): Promise<number> {
     return this.#transact(() => {
-      const old = "SELECT hour, series FROM raw WHERE hour < ? AND stale = 0 ORDER BY hour LIMIT ?";
+      const old = "SELECT hour, series FROM raw WHERE hour < ? ORDER BY hour LIMIT ?";
       const gone = this.#sql.run(`DELETE FROM raw WHERE (hour, series) IN (${old})`, hour, limit);
       this.#count("raw", -gone);
       return gone;
@@ -211,7 +224,7 @@ class SqliteHistory implements HistoryStore {
     return {
       bytes: (pragma("page_count") - pragma("freelist_count")) * pragma("page_size"),
       freeBytes: freeBytes(this.#file),
-      ...{ series: of("series"), rawRows: of("raw"), dayRows: of("day") },
+      ...{ series: of("series"), recentRows: of("recent"), rawRows: of("raw"), dayRows: of("day") },
     };
   }
 
@@ -265,13 +278,41 @@ class SqliteHistory implements HistoryStore {
   /** Rows of one series in the order of time, one by one: how many are needed shows on the way. */
   *#rows(table: "raw" | "day", series: number, from: number, to: number): Generator<{ at: number; bytes: Uint8Array }> {
     const [key, bytes] = table === "raw" ? ["hour", "samples"] : ["day", "hours"];
-    const ends = this.#sql.get(`SELECT min(${key}) AS first, (SELECT max(${key}) FROM ${table}) AS last FROM ${table}`);
-    if (typeof ends?.["first"] !== "number") return;
     const text = `SELECT ${bytes} AS bytes FROM ${table} WHERE ${key} = ? AND series = ?`;
-    for (let at = Math.max(from, ends["first"]); at <= Math.min(to, Number(ends["last"])); at += 1) {
+    const [first, last] = this.#ends(table, key);
+    for (let at = Math.max(from, first); at <= Math.min(to, last); at += 1) {
       const row = this.#sql.get(text, at, series);
-      if (row !== undefined) yield { at, bytes: blobOf(row["bytes"]) };
+      const known = row === undefined ? undefined : blobOf(row["bytes"]);
+      const whole = table === "raw" ? this.#withRecent(known, series, at) : known;
+      if (whole !== undefined) yield { at, bytes: whole };
     }
+  }
+
+  /** The first and the last time there is anything of; of samples those that are not worked out too. */
+  #ends(table: "raw" | "day", key: string): [first: number, last: number] {
+    const ends = (of: string) =>
+      this.#sql.get(`SELECT min(${key}) AS first, (SELECT max(${key}) FROM ${of}) AS last FROM ${of}`);
+    const found = (table === "raw" ? ["raw", "recent"] : [table]).map(ends);
+    const told = found.filter((row) => typeof row?.["first"] === "number");
+    return [
+      Math.min(...told.map((row) => Number(row?.["first"]))),
+      Math.max(...told.map((row) => Number(row?.["last"]))),
+    ];
+  }
+
+  #withRecent(known: Uint8Array | undefined, series: number, hour: number): Uint8Array | undefined {
+    const text = "SELECT sample FROM recent WHERE hour = ? AND bucket = ? AND series = ? ORDER BY seq";
+    const moments = this.#sql.all(text, hour, series % BUCKETS, series).map((row) => readMoment(blobOf(row["sample"])));
+    if (moments.length === 0) return known;
+    const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
+    return (
+      addMoments(
+        known,
+        moments.toSorted((a, b) => a.offset - b.offset),
+        width,
+        this.#everyMs,
+      ) ?? known
+    );
   }
 
   async series(after: number, limit: number): Promise<readonly Series[]> {
@@ -328,7 +369,7 @@ class SqliteHistory implements HistoryStore {
     this.#sql.close();
   }
 
-  #count(kind: "raw" | "day", more: number): void {
+  #count(kind: "recent" | "raw" | "day", more: number): void {
     if (more !== 0) this.#sql.run("UPDATE tally SET rows = rows + ? WHERE kind = ?", more, kind);
   }
 

@@ -1,7 +1,8 @@
 /**
- * What the history's own file keeps. `raw`: the samples of one series and hour, one after the other; `stale` while its
- * hourly values are not worked out (anew). `day`: the hourly values of one series and day. Both lie in the order of time:
- * writing, working out and deleting go through neighbouring pages. `tally` counts rows.
+ * What the history's own file keeps. `recent`: samples as they come, by `bucket` (series modulo BUCKETS): what comes within
+ * some seconds goes to few pages, and what a series told in an hour is found together. Once their hour is over they move to `raw`, the samples of
+ * one series and hour, and into `day`, the hourly values of one series and day. All three lie in the order of time: working
+ * out and deleting go through neighbouring pages. `tally` counts rows.
  */
 export const HISTORY_MIGRATIONS: readonly string[] = [
   `
@@ -10,21 +11,25 @@ export const HISTORY_MIGRATIONS: readonly string[] = [
     UNIQUE (device, code)
   ) STRICT;
   CREATE INDEX series_age ON series (last_day);
-  CREATE TABLE raw (
-    hour INTEGER NOT NULL, series INTEGER NOT NULL, stale INTEGER NOT NULL, samples BLOB NOT NULL,
-    PRIMARY KEY (hour, series)
+  CREATE TABLE recent (
+    hour INTEGER NOT NULL, bucket INTEGER NOT NULL, seq INTEGER NOT NULL, series INTEGER NOT NULL, sample BLOB NOT NULL,
+    PRIMARY KEY (hour, bucket, seq)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX raw_stale ON raw (hour) WHERE stale = 1;
+  CREATE TABLE raw (
+    hour INTEGER NOT NULL, series INTEGER NOT NULL, samples BLOB NOT NULL, PRIMARY KEY (hour, series)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE day (
     day INTEGER NOT NULL, series INTEGER NOT NULL, sealed INTEGER NOT NULL, hours BLOB NOT NULL,
     PRIMARY KEY (day, series)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX day_open ON day (day) WHERE sealed = 0;
   CREATE TABLE tally (kind TEXT PRIMARY KEY, rows INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO tally VALUES ('series', 0), ('raw', 0), ('day', 0);
+  INSERT INTO tally VALUES ('series', 0), ('recent', 0), ('raw', 0), ('day', 0);
   CREATE TABLE finding (
     device TEXT NOT NULL, code TEXT NOT NULL, figure TEXT NOT NULL, finding TEXT NOT NULL,
     PRIMARY KEY (device, code, figure)
   ) STRICT, WITHOUT ROWID;
   `,
 ];
+/** Places at which samples are added; never changed for a file that exists. */
+export const BUCKETS = 256;

@@ -3,6 +3,7 @@ import { type AgentParts, runAgent } from "../../agent/app.ts";
 import type { Verdict } from "../../agent/checks/check.ts";
 import { AgentConfig } from "../../agent/config.ts";
 import { Figures } from "../../agent/figures.ts";
+import { unpack } from "../../agent/outbox/packed.ts";
 import { folderAt } from "../../platform/files.ts";
 import type { Machine } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
@@ -383,5 +384,55 @@ describe("between two slow rounds", () => {
     await agent.clock.wind(2_600);
     expect(agent.active()).toEqual([]);
     await agent.end();
+  });
+});
+
+describe("the day's check", () => {
+  const day = (outbox: MemoryOutbox) =>
+    outbox.pending().flatMap((kept) => (kept.kind === "daily" ? [unpack(kept.body)] : []));
+  /** Rounds slow enough to live through days. */
+  const rounds = { fastMs: 60_000, slowMs: 600_000 };
+
+  test("is told once a day, lists every check there is, and asks anew who has long said nothing new", async () => {
+    await import("../../agent/daily-sheet.ts"); // loaded when first needed: a clock wound by hand would not wait for it
+    const files = { "/proc/meminfo": MEMINFO };
+    const agent = agentOf({
+      checks: { memory: { every: { everyMs: 86_400_000 } }, power: { enabled: true } },
+      files,
+      config: { rounds, daily: { spreadMs: 0 } },
+    });
+    agent.link.comeUp();
+    await agent.clock.wind(50 * 3_600_000);
+    const days = day(agent.outbox);
+    const dates = new Set(days.map(({ date }) => date));
+    expect([days.length, dates.size]).toEqual([3, 3]);
+    expect(agent.link.said.filter(({ topic }) => topic.endsWith("/daily")).length).toBeGreaterThanOrEqual(3);
+    for (const { checks } of days) {
+      expect(new Set(checks.map(({ check }) => check)).size).toBe(18);
+      const memory = checks.find(({ check }) => check === "memory");
+      expect(memory).toMatchObject({ subject: "ram", state: "ok", readings: { available_pct: 90 } });
+      expect(memory).not.toHaveProperty("age_s"); // asked anew, though its own time comes once a day
+      expect(checks.find(({ check }) => check === "power")?.state).toBe("absent");
+      expect(checks.find(({ check }) => check === "disk")?.state).toBe("disabled");
+    }
+    await agent.end();
+  });
+
+  test("is not made where it is switched off", async () => {
+    const agent = agentOf({
+      checks: { memory: {} },
+      files: { "/proc/meminfo": MEMINFO },
+      config: { rounds, daily: { enabled: false } },
+    });
+    await agent.clock.wind(26 * 3_600_000);
+    expect(day(agent.outbox)).toEqual([]);
+    await agent.end();
+  });
+
+  test("a mistake in its time is told by its path", () => {
+    const config = { device: "ft-0042", brokers: [{ host: "b", port: 1 }], daily: { at: "99 7 * * *" } };
+    const issues = JSON.stringify(AgentConfig.safeParse(config).error?.issues);
+    expect(issues).toContain('"daily","at"');
+    expect(issues).toContain("minute");
   });
 });

@@ -115,6 +115,23 @@ test("a consequence has no ticket of its own, until it outlasts its cause", asyn
   ]);
 });
 
+test("a consequence that mends a moment after its cause, as the device tells it, never has a ticket of its own", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(
+    rig,
+    device.state(),
+    device.raise("network.gateway", { severity: "major" }),
+    device.raise("network.broker", { severity: "major", explained_by: "network.gateway" }),
+  );
+  await say(rig, device.clear("network.gateway"), device.change("network.broker", { severity: "major" }));
+  expect((await tickets(rig)).map(({ code, state }) => [code, state])).toEqual([["network.gateway", "已恢复"]]);
+  await rig.later(60_000);
+  await say(rig, device.clear("network.broker"));
+  await rig.later(91_000);
+  expect((await tickets(rig)).map(({ code }) => code)).toEqual(["network.gateway"]);
+});
+
 test("a consequence told before its cause joins it, and one whose cause never comes stands alone", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

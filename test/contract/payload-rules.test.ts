@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { DailyCheck } from "../../protocol/daily.ts";
+import { DAILY_STATES } from "../../protocol/daily-state.ts";
 import { AlarmChange, DeviceState, Telemetry } from "../../protocol/from-device.ts";
 import { TicketSnapshot } from "../../protocol/ticket.ts";
 import { figureProblems, grafanaReader, homeAssistantProblems, telegrafProblems } from "./payload-rules.ts";
@@ -78,6 +80,30 @@ describe("Grafana's MQTT data source", () => {
     expect(read("online")).toHaveLength(1);
     expect(read("[1]")).toHaveLength(1);
   });
+});
+
+test("of a daily check every count at its top is a column; its list is for programs that read documents", () => {
+  const counts = Object.fromEntries(DAILY_STATES.map((state) => [`${state}_count`, 1]));
+  const line = {
+    check: "disk",
+    name_zh: "磁盘",
+    name_en: "disks",
+    subject: "/",
+    state: "ok",
+    readings: { free_pct: 3.1 },
+  };
+  const own = { date: "2026-11-22", boot, seq: 41, ts, agent: "1.0.0", config_hash: "c0ffee", cut_count: 0 };
+  const message = DailyCheck.parse({ ...own, ...counts, checks: [line] });
+  const read = grafanaReader();
+  const nested = ["checks: nested, becomes text that no panel can draw"];
+  expect([...read(json(message)), ...read(json({ ...message, config_hash: undefined, ok_count: 7 }))]).toEqual([
+    ...nested,
+    ...nested,
+  ]);
+  expect(telegrafProblems(json(message), ["date", "boot", "agent", "config_hash"])).toEqual([
+    "checks: nested, becomes several fields",
+  ]);
+  expect(figureProblems(json(line.readings))).toEqual([]);
 });
 
 describe("Telegraf", () => {

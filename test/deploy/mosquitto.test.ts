@@ -64,12 +64,19 @@ const said = (client: MqttClient, topic: string): Promise<unknown> => client.pub
 
 test.skipIf(skip)("a device writes under its own name only", async () => {
   const device = await joined("terminal-1");
-  const own = [topics.state("terminal-1"), topics.info("terminal-1"), topics.alarm("terminal-1", "disk.var")];
+  const own = [
+    ...[topics.state("terminal-1"), topics.info("terminal-1"), topics.alarm("terminal-1", "disk.var")],
+    topics.daily("terminal-1"),
+    topics.inventory("terminal-1"),
+  ];
   for (const topic of [...own, topics.event("terminal-1", "agent.start"), topics.tele("terminal-1", "cpu")])
     await said(device, topic);
   const foreign = [
     topics.state("terminal-2"),
     topics.alarm("terminal-2", "disk.var"),
+    topics.daily("terminal-2"),
+    topics.inventory("terminal-2"),
+    topics.command("terminal-1", "inventory"),
     topics.ack("terminal-1"),
     topics.ticket("GZ-20261122-0001"),
     topics.aggregator("desk"),

@@ -4,6 +4,8 @@ import type { HistoryStore } from "../../aggregator/history-store.ts";
 import { openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import type { Store } from "../../aggregator/store.ts";
 import type { BrokerLink, LinkEvents, LinkOptions, Outgoing } from "../../platform/broker-link.ts";
+import type { DailyCheck } from "../../protocol/daily.ts";
+import { DAILY_STATES, type DailyState } from "../../protocol/daily-state.ts";
 import { Failure, type FailureCode } from "../../protocol/failure.ts";
 import type { AlarmChange, DeviceState } from "../../protocol/from-device.ts";
 import { topics } from "../../protocol/topics.ts";
@@ -187,6 +189,26 @@ export class FakeDevice {
   tele(code = "self", figures: Record<string, number> = { rss_bytes: 1 }): Message {
     this.ts += 1;
     return { topic: topics.tele(this.id, code), body: { ts: this.ts, ...figures } };
+  }
+  /** The day's check, with one line for each state named in `states`. */
+  daily(
+    date: string,
+    states: Partial<Record<DailyState, number>> = { ok: 2 },
+    more: Partial<DailyCheck> = {},
+  ): Message {
+    this.seq += 1;
+    this.ts += 1;
+    const all = DAILY_STATES.flatMap((state) => Array.from({ length: states[state] ?? 0 }, (_, i) => ({ state, i })));
+    const body = {
+      ...{ date, boot: this.boot, seq: this.seq, ts: this.ts, agent: "0.1.0", config_hash: "c0ffee", cut_count: 0 },
+      ...Object.fromEntries(DAILY_STATES.map((state) => [`${state}_count`, states[state] ?? 0])),
+      checks: all.map(({ state, i }) => ({
+        ...{ check: "disk", name_zh: "磁盘", name_en: "disks", subject: `${state}-${i}`, state },
+        ...(state === "ok" ? { readings: { free_pct: 40 + i } } : { reason: "space", says: "3 % left" }),
+      })),
+      ...more,
+    };
+    return { topic: topics.daily(this.id), body };
   }
   #change(code: string, more: Partial<AlarmChange>): Message {
     this.seq += 1;

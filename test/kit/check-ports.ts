@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { CheckPorts } from "../../agent/checks/check.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { folderAt } from "../../platform/files.ts";
+import { followProgram } from "../../platform/follow-program.ts";
 import { machineAt } from "../../platform/machine.ts";
 import { redactor } from "../../platform/redact.ts";
 import { runProgram } from "../../platform/run.ts";
@@ -17,6 +18,7 @@ export function checkPorts(folder: string, more: Partial<CheckPorts> = {}): Chec
     clock: systemClock,
     stateDir: join(folder, "state"),
     run: (order) => runProgram(order, systemClock),
+    follow: async (order) => followProgram(order),
     random: () => 0.5,
     brokers: [],
     redact: redactor([]),

@@ -1,5 +1,5 @@
-import type { InventoryChangeRow, InventoryRow } from "../../aggregator/inventory-store.ts";
 import type { DailyReading, DailyRecord } from "../../aggregator/daily-store.ts";
+import type { InventoryChangeRow, InventoryRow } from "../../aggregator/inventory-store.ts";
 import type {
   AlarmFilter,
   AlarmRow,
@@ -84,7 +84,14 @@ export const ticketEvent = (own: Partial<TicketEvent> = {}): TicketEvent => ({
 /** A day's record as a device with one fault would have it. */
 export const dailyRecord = (own: Partial<DailyRecord["head"]> = {}): DailyRecord => ({
   head: {
-    ...{ device: "ft-0042", date: "2026-11-22", boot: BOOT, seq: 40, ts: NOON - 9_000_000, receivedAt: NOON - 8_999_000 },
+    ...{
+      device: "ft-0042",
+      date: "2026-11-22",
+      boot: BOOT,
+      seq: 40,
+      ts: NOON - 9_000_000,
+      receivedAt: NOON - 8_999_000,
+    },
     ...{ critical_count: 0, major_count: 1, minor_count: 0, warning_count: 0, unknown_count: 1, ok_count: 6 },
     ...{ absent_count: 3, disabled_count: 1, cut_count: 0, alarms: 1, tickets: 1, again: 0 },
     ...own,
@@ -103,7 +110,14 @@ export const dailyRecord = (own: Partial<DailyRecord["head"]> = {}): DailyRecord
     ],
     alarms: [
       {
-        ...{ code: "disk.var", severity: "major", check: "disk", subject: "/var", reason: "space", since: NOON - 180_000 },
+        ...{
+          code: "disk.var",
+          severity: "major",
+          check: "disk",
+          subject: "/var",
+          reason: "space",
+          since: NOON - 180_000,
+        },
         ...{ title_zh: "磁盘空间不足", title_en: "disk almost full", ticket: "GZ-20261122-0001" },
       },
     ],
@@ -134,7 +148,16 @@ export interface HandReading extends Reading {
 /** Rows in memory, set by the test. */
 export function handReading(rows: Partial<HandReading["rows"]> = {}): HandReading {
   const reading: HandReading = {
-    rows: { devices: [], alarms: [], tickets: [], events: [], inventories: [], inventoryChanges: [], dailies: [], ...rows },
+    rows: {
+      devices: [],
+      alarms: [],
+      tickets: [],
+      events: [],
+      inventories: [],
+      inventoryChanges: [],
+      dailies: [],
+      ...rows,
+    },
     figures: {},
     devices: async (page) => pageOf(ask().rows.devices, (row) => row.id, page),
     device: async (id) => ask().rows.devices.find((row) => row.id === id),

@@ -2,9 +2,10 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { openChanges } from "../../aggregator/changes.ts";
 import { DailySheets } from "../../aggregator/daily/sheets.ts";
+import type { HistoryReading } from "../../aggregator/history-store.ts";
 import type { Figures } from "../../aggregator/http/metrics.ts";
 import { type HttpLimits, type HttpServer, startHttp } from "../../aggregator/http/server.ts";
-import type { HistoryReading } from "../../aggregator/history-store.ts";
+import type { ClassBook } from "../../aggregator/registry.ts";
 import { openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import type { Reading } from "../../aggregator/store.ts";
 import { openLog } from "../../platform/log.ts";
@@ -17,7 +18,14 @@ export const TOKEN = "vgl_a-token-for-tests";
 
 /** A real HTTP server on a free loopback port over rows the test sets, and doors to what drives it. */
 export async function httpDesk(
-  own: { reading?: Reading; history?: HistoryReading; limits?: Partial<HttpLimits>; counters?: Figures; port?: number } = {},
+  own: {
+    reading?: Reading;
+    history?: HistoryReading;
+    limits?: Partial<HttpLimits>;
+    counters?: Figures;
+    port?: number;
+    classes?: ClassBook;
+  } = {},
 ) {
   const clock = new HandClock();
   const changes = openChanges();
@@ -34,6 +42,7 @@ export async function httpDesk(
     health: () => health,
     log: openLog("silent", "http", redactor([])),
     clock,
+    ...(own.classes === undefined ? {} : { classes: own.classes }),
     ...(own.limits === undefined ? {} : { limits: own.limits }),
   });
   const url = `http://127.0.0.1:${server.port}`;

@@ -11,7 +11,10 @@ export interface JudgeProcess extends AsyncDisposable {
   /** One round; the link stands as it was told last. */
   judge(link?: LinkFacts): Promise<readonly Verdict[]>;
   /** Rounds, 100 ms apart, until `holds`; the test's time limit ends a wait in vain, and says what was judged last. */
-  until(holds: (of: (subject: string) => Verdict | undefined) => boolean, withinMs?: number): Promise<readonly Verdict[]>;
+  until(
+    holds: (of: (subject: string) => Verdict | undefined) => boolean,
+    withinMs?: number,
+  ): Promise<readonly Verdict[]>;
 }
 
 interface Order {
@@ -26,11 +29,32 @@ interface Order {
   env?: Readonly<Record<string, string>>;
 }
 
-export async function startJudge({ file, kind, config, folder, enter = [], env = {}, brokers = [] }: Order): Promise<JudgeProcess> {
+export async function startJudge({
+  file,
+  kind,
+  config,
+  folder,
+  enter = [],
+  env = {},
+  brokers = [],
+}: Order): Promise<JudgeProcess> {
   const setpriv = findProgram("setpriv");
   const tied = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
-  const program = [process.execPath, "--disable-warning=ExperimentalWarning", join(import.meta.dirname, "judge-main.ts")];
-  const [first = "", ...words] = [...tied, ...enter, ...program, file, kind, JSON.stringify(config), folder, JSON.stringify(brokers)];
+  const program = [
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    join(import.meta.dirname, "judge-main.ts"),
+  ];
+  const [first = "", ...words] = [
+    ...tied,
+    ...enter,
+    ...program,
+    file,
+    kind,
+    JSON.stringify(config),
+    folder,
+    JSON.stringify(brokers),
+  ];
   const child = spawn(first, words, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
   const ended = new Promise<void>((done) => child.once("close", () => done()));
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -51,7 +75,7 @@ export async function startJudge({ file, kind, config, folder, enter = [], env =
   return {
     pid: child.pid ?? 0,
     judge,
-    async until(holds, withinMs = 15_000) {
+    async until(holds, withinMs = 25_000) {
       for (const end = performance.now() + withinMs; performance.now() < end; ) {
         const verdicts = await judge();
         if (holds((subject) => verdicts.find((one) => one.subject === subject))) return verdicts;

@@ -81,11 +81,15 @@ export function openLine(): Line {
     device.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "lan0", "netns", String(gateway.pid));
     gateway.run("ip", "addr", "add", `${GATEWAY_ADDRESS}/24`, "dev", "lan0");
     gateway.run("ip", "link", "set", "lan0", "up");
+    // it answers one probe a second otherwise, and tests ask faster than a device does
+    gateway.run("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0");
     device.run("ip", "addr", "add", `${DEVICE_ADDRESS}/24`, "dev", "eth0");
     device.run("ip", "link", "set", "eth0", "up");
     device.run("ip", "route", "add", "default", "via", GATEWAY_ADDRESS);
     // a neighbour that is gone is noticed within seconds and not half a minute: as on a device, only faster
-    device.run("sh", "-c", "cd /proc/sys/net/ipv4/neigh/eth0 && echo 1000 > base_reachable_time_ms && echo 1 > delay_first_probe_time && echo 100 > retrans_time_ms");
+    const neigh = "net.ipv4.neigh.eth0";
+    const times = [`${neigh}.base_reachable_time_ms=1000`, `${neigh}.delay_first_probe_time=1`];
+    device.run("sysctl", "-qw", ...times, `${neigh}.retrans_time_ms=100`);
   } catch (cause) {
     close();
     throw cause;

@@ -16,6 +16,12 @@ const HERE = join(import.meta.dirname, "..", "..");
 /** The token every aggregator of a story takes. */
 export const TOKEN = "story-token";
 
+interface Where {
+  env?: Readonly<Record<string, string>>;
+  space?: MountSpace | undefined;
+  enter?: readonly string[] | undefined;
+}
+
 /** A program of ours as a child process, with its log in a file, that can be killed and started again at any moment. */
 export class Program implements AsyncDisposable {
   readonly log: string;
@@ -23,18 +29,16 @@ export class Program implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
 
-  /** `space`: it sees the mounts of that namespace. */
-  constructor(
-    folder: string,
-    name: string,
-    args: readonly string[],
-    { env = {}, space }: { env?: Readonly<Record<string, string>>; space?: MountSpace | undefined } = {},
-  ) {
+  /** `space`: it sees the mounts of that namespace; `enter`: words before it, that lead to where it runs. */
+  constructor(folder: string, name: string, args: readonly string[], { env = {}, space, enter = [] }: Where = {}) {
     this.log = join(folder, `${name}.log`);
     const [file = "", ...rest] = args;
     const node = [process.execPath, "--disable-warning=ExperimentalWarning", join(HERE, file), ...rest];
     // nsenter becomes the program: it keeps the process id
-    const inside = space === undefined ? node : [programPath("nsenter"), "-t", String(space.pid), "-m", "--", ...node];
+    const inside =
+      space === undefined
+        ? [...enter, ...node]
+        : [programPath("nsenter"), "-t", String(space.pid), "-m", "--", ...node];
     // so does setpriv: it ends with the test's process, however that ends
     const setpriv = findProgram("setpriv");
     this.#words = setpriv === undefined ? inside : [setpriv, "--pdeathsig", "KILL", ...inside];
@@ -75,7 +79,7 @@ export function agentProgram(
   folder: string,
   brokerPort: number,
   config: Record<string, unknown> = {},
-  how: { env?: Record<string, string>; space?: MountSpace | undefined } = {},
+  how: Where = {},
 ): Program {
   const name = typeof config["device"] === "string" ? config["device"] : "agent";
   const file = join(folder, `${name}.json`);
@@ -194,14 +198,16 @@ interface HouseOptions {
   env?: Record<string, string>;
   /** The agent lives in this mount namespace. */
   space?: MountSpace;
+  /** Words before the agent, that lead to where it runs. */
+  enter?: readonly string[];
 }
 
 /** Starts aggregator and agent on `broker`, which is the house's from then on; returns when the device is online. */
 export async function openHouse(broker: TestBroker, options: HouseOptions = {}): Promise<House> {
   const folder = tempFolder("vigil-house");
   const { program: aggregator, api } = await aggregatorProgram(folder.path, broker.port, options.aggregator);
-  const { env, space } = options;
-  const agent = agentProgram(folder.path, broker.port, options.agent, { ...(env && { env }), space });
+  const { env, space, enter } = options;
+  const agent = agentProgram(folder.path, broker.port, options.agent, { ...(env && { env }), space, enter });
   const close = async (): Promise<void> => {
     await agent[Symbol.asyncDispose]();
     await aggregator[Symbol.asyncDispose]();

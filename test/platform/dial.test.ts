@@ -86,11 +86,10 @@ describe("a name", () => {
     expect(await failing).toMatchObject({ code: "DIAL_TIMEOUT", facts: { phase: "was looked up" } });
     server.close();
   });
-  test("is an IPv6 address where the server has no other, and no address where it answers with garbage or no", async () => {
+  test("is an IPv6 address where the server has no other, and without any where it is not known", async () => {
     const server = createSocket("udp4");
     let mode: "six" | "unknown" = "six";
     server.on("message", (query, from) => {
-      const type = query.readUInt16BE(query.length - 4 - (query.indexOf(0, 12) === query.length - 5 ? 0 : 11));
       const head = Buffer.from(query);
       head.writeUInt16BE(mode === "unknown" ? 0x8183 : 0x8180, 2);
       head.writeUInt16BE(0, 10);
@@ -98,7 +97,6 @@ describe("a name", () => {
       const wanted = mode === "six" && question.readUInt16BE(question.length - 4) === 28;
       head.writeUInt16BE(wanted ? 1 : 0, 6);
       const record = Buffer.from("c00c001c00010000003c001000000000000000000000000000000001", "hex");
-      void type;
       server.send(wanted ? Buffer.concat([question, record]) : question, from.port, from.address);
     });
     await new Promise<void>((done) => server.bind(0, "127.0.0.1", done));

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { slug } from "../../protocol/topics.ts";
 import { startEmbedded } from "../kit/broker.ts";
+import { type FakeClock, fakeClock } from "../kit/fake-clock.ts";
 import { type MountSpace, needsMounts, openMountSpace, takeAllRoom } from "../kit/mount-space.ts";
 import { needs } from "../kit/peers.ts";
 import { type House, openHouse, type Row, ticketInState, ticketOf, until } from "../kit/stack.ts";
@@ -172,35 +173,12 @@ function breakFileSystem(space: MountSpace, point: string): void {
   writeFileSync(`/sys/fs/ext4/${loop}/trigger_fs_error`, "a test");
 }
 
-/** The wall clock of one process, set while it runs; its monotonic clock goes on as ever. */
-interface FakeClock {
-  env: Record<string, string>;
-  /** Seconds from the machine's own clock. */
-  set(seconds: number): void;
-}
-
-let clocks = 0;
-function fakeClock(): FakeClock {
-  const libraries = readdirSync("/usr/lib").map((arch) => join("/usr/lib", arch, "faketime/libfaketimeMT.so.1"));
-  clocks += 1;
-  const file = join(folder.path, `offset-${clocks}`);
-  const set = (seconds: number): void => writeFileSync(file, `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}\n`);
-  set(0);
-  const env = {
-    LD_PRELOAD: libraries.find((path) => existsSync(path)) ?? "",
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    FAKETIME_CACHE_DURATION: "1",
-  };
-  return { env, set };
-}
-
 const DAY_S = 86_400;
 /** Back to the second day of 1970: a board without a battery for its clock. */
 const to1970 = (): number => DAY_S - Math.floor(Date.now() / 1000);
 
 test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back", { timeout: 90_000 }, async () => {
-  const clock = fakeClock();
+  const clock = fakeClock(folder.path);
   await using fleet = watchedProcesses(4);
   const [before = "", forward = "", back = "", behind = ""] = fleet.names;
   await using house = await houseOf(fleet, { clock });
@@ -225,7 +203,7 @@ test.skipIf(noFaketime).concurrent("the clock jumps by a day, forward and back",
 test
   .skipIf(noFaketime)
   .concurrent("the machine starts in 1970, and gets the time later", { timeout: 90_000 }, async () => {
-    const clock = fakeClock();
+    const clock = fakeClock(folder.path);
     await using fleet = watchedProcesses(2);
     const [before = "", after = ""] = fleet.names;
     await using house = await houseOf(fleet, { clock });
@@ -245,7 +223,7 @@ test
 test
   .skipIf(noFaketime)
   .concurrent("the state folder is lost, and the clock says 1970", { timeout: 90_000 }, async () => {
-    const clock = fakeClock();
+    const clock = fakeClock(folder.path);
     await using fleet = watchedProcesses(2);
     const [before = "", after = ""] = fleet.names;
     await using house = await houseOf(fleet, { clock });

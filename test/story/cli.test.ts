@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
+import { allOff } from "../kit/all-off.ts";
 import { startEmbedded } from "../kit/broker.ts";
 import { freePort } from "../kit/ports.ts";
 import { awaitProgram, openHouse, until } from "../kit/stack.ts";
@@ -14,8 +15,7 @@ import { watchedProcesses } from "../kit/watched.ts";
 
 vi.setConfig({ testTimeout: 90_000 }); // a program is started in each, many at once
 
-const OFF = { enabled: false };
-const nothing = { disk: OFF, memory: OFF, cpu: OFF, temperature: OFF, process: OFF };
+const nothing = allOff();
 const BROKER = [{ host: "127.0.0.1", port: 1883 }];
 
 interface Shown {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CAUSES, explain } from "../../../agent/alarms/causes.ts";
 import { debounce, type Round } from "../../../agent/alarms/debounce.ts";
-import { actives } from "../../../agent/alarms/ledger.ts";
+import { actives, BLIND } from "../../../agent/alarms/ledger.ts";
 import { clocks } from "../../../agent/checks/clock.ts";
 import { cpu } from "../../../agent/checks/cpu.ts";
 import { disk } from "../../../agent/checks/disk.ts";
@@ -10,6 +10,8 @@ import { memory } from "../../../agent/checks/memory.ts";
 import { network } from "../../../agent/checks/network.ts";
 import { processes } from "../../../agent/checks/process.ts";
 import { type SelfPorts, selfCheck } from "../../../agent/checks/self.ts";
+import { services } from "../../../agent/checks/service.ts";
+import { switches } from "../../../agent/checks/switch.ts";
 import { temperature } from "../../../agent/checks/temperature.ts";
 import { rank } from "../../../protocol/severity.ts";
 import { Device, judged, S, WALL } from "./kit.ts";
@@ -98,6 +100,15 @@ describe("one root cause", () => {
     ]);
     expect(causeOf(device, "cpu.cpu")).toBe("temperature.board");
   });
+  test("a dead process explains the service of the same name only, a silent switch its own ports only", () => {
+    const device = new Device();
+    tick(device, ["process", "relay", "missing"], ["service", "relay", "down"], ["service", "web", "down"]);
+    expect(causeOf(device, "service.relay")).toBe("process.relay");
+    expect(causeOf(device, "service.web")).toBeUndefined();
+    tick(device, ["switch", "sw1", "unreachable"], ["switch", "sw1/GE1", "unknown"], ["switch", "sw10/GE1", "unknown"]);
+    expect(causeOf(device, "switch.sw1-ge1")).toBe("switch.sw1");
+    expect(causeOf(device, "switch.sw10-ge1")).toBeUndefined();
+  });
   test("a restart keeps the cause, and repeats nothing", () => {
     const device = new Device();
     tick(device, ["memory", "ram", "oom"], ["process", "nginx", "missing"]);
@@ -122,9 +133,12 @@ test("the table has no circle: nothing explains itself, at first hand or by othe
 });
 
 test("every reason in the table is one its check can give", () => {
-  const kinds = [clocks, cpu, disk, memory, network, processes, temperature, selfCheck({} as SelfPorts)];
+  const kinds = [
+    ...[clocks, cpu, disk, memory, network, processes, services, switches, temperature],
+    selfCheck({} as SelfPorts),
+  ];
   for (const { check: id, reasons } of CAUSES.flatMap(({ cause, explains }) => [cause, explains]))
-    expect(Object.keys(kinds.find((kind) => kind.id === id)?.titles ?? {})).toEqual(
+    expect([BLIND.reason, ...Object.keys(kinds.find((kind) => kind.id === id)?.titles ?? {})]).toEqual(
       expect.arrayContaining([...reasons]),
     );
 });

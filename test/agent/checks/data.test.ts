@@ -8,7 +8,7 @@ import type { CheckPorts, Judge, Judged, Verdict } from "../../../agent/checks/c
 import { data } from "../../../agent/checks/data.ts";
 import { inspect } from "../../../agent/checks/data-integrity.ts";
 import { type Day, learn, MOST_DAYS, readHistory, usual } from "../../../agent/checks/data-usual.ts";
-import { walk } from "../../../agent/checks/data-walk.ts";
+import { type WalkLimits, walk } from "../../../agent/checks/data-walk.ts";
 import { AgentConfig } from "../../../agent/config.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
@@ -38,8 +38,8 @@ function put(path: string, bytes = 1, ms = systemClock.wall()): void {
   utimesSync(path, ms / 1_000, ms / 1_000);
 }
 
-const LIMITS = { match: [], depth: 8, maxEntries: 1_000, crossMounts: false };
-const look = (more: Partial<typeof LIMITS> & { match?: string[] } = {}, path = at("box")) =>
+const LIMITS: WalkLimits = { match: [], depth: 8, maxEntries: 1_000, crossMounts: false };
+const look = (more: Partial<WalkLimits> = {}, path = at("box")) =>
   walk(path, { ...LIMITS, ...more }, new AbortController().signal);
 
 describe("a walk", () => {
@@ -115,7 +115,7 @@ describe("a walk", () => {
 
   test.skipIf(needsMounts())("does not go on into another file system but by name", async () => {
     using space = openMountSpace();
-    const config = space.folder + "/agent.json";
+    const config = `${space.folder}/agent.json`;
     const below = space.mountExt4("box");
     space.run(
       "sh",
@@ -303,9 +303,10 @@ describe("a folder", () => {
       ...keep,
       folder: {
         ...keep.folder,
-        replace: async (name: string, bytes: Uint8Array) => (
-          writes.push(bytes.length), keep.folder.replace(name, bytes)
-        ),
+        replace: async (name: string, bytes: Uint8Array) => {
+          writes.push(bytes.length);
+          await keep.folder.replace(name, bytes);
+        },
       },
     };
     put(at("box/a"));
@@ -346,7 +347,10 @@ describe("a folder", () => {
     const asked: string[] = [];
     judge = data.begin(parseConfig(text, AgentConfig, file).checks.data, {
       ...ports,
-      run: (order) => (asked.push(...order.argv.slice(-2)), ports.run({ ...order, deadlineMs: 3_000 })),
+      run(order) {
+        asked.push(...order.argv.slice(-2));
+        return ports.run({ ...order, deadlineMs: 3_000 });
+      },
     });
     expect(await round()).toMatchObject([
       { subject: "dead", state: "unknown", because: expect.stringContaining("did not end within 3000 ms") },

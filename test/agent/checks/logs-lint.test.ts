@@ -170,7 +170,7 @@ describe("an expression that was taken", () => {
     let taken = 0;
     fc.assert(
       fc.property(source, fc.constantFrom("", "abx", "x1 "), word, word, word, (middle, before, start, pump, end) => {
-        const whole = before + middle + "END";
+        const whole = `${before}${middle}END`;
         if (regexFault(whole, ["END"]) !== undefined) return;
         taken += 1;
         const line = start + pump.repeat(Math.ceil(600 / pump.length)) + end;

@@ -47,7 +47,9 @@ describe("what the kernel writes", () => {
   test("the default route of the least metric that is up and leads somewhere", () => {
     expect(parseRoutes(ROUTES)).toEqual({ iface: "eth0", gateway: "10.0.2.1" });
     expect(parseRoutes(ROUTES.split("\n").slice(0, 2).join("\n"))).toEqual({ iface: "wwan0", gateway: "192.168.1.1" });
-    expect(parseRoutes("Iface\nppp0	00000000	00000000	0001	0	0	0	00000000	0	0	0\n")).toEqual({ iface: "ppp0" });
+    expect(parseRoutes("Iface\nppp0	00000000	00000000	0001	0	0	0	00000000	0	0	0\n")).toEqual({
+      iface: "ppp0",
+    });
     expect(parseRoutes("")).toBeUndefined();
   });
   test("of IPv6 too; a gateway of the line comes with its interface", () => {
@@ -74,7 +76,12 @@ describe("what the kernel writes", () => {
   test("who listens: TCP ends with the first that does not, UDP only where nobody is at the other end", () => {
     const row = (local: string, state: string, inode: number) =>
       `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0 100 0 0 10 0`;
-    const tcp = ["header", row("0100007F:1F90", "0A", 11), row("00000000:0050", "0A", 12), row("0100007F:1F90", "01", 13)];
+    const tcp = [
+      "header",
+      row("0100007F:1F90", "0A", 11),
+      row("00000000:0050", "0A", 12),
+      row("0100007F:1F90", "01", 13),
+    ];
     const ports = new Set([80, 8080]);
     expect(parseListening(tcp.join("\n"), "tcp", ports)).toEqual([
       { address: "127.0.0.1", port: 8080, inode: 11 },
@@ -96,9 +103,11 @@ describe("what the kernel writes", () => {
   test("any text is read without harm", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary", maxLength: 300 }),
-      fc.array(fc.constantFrom("eth0", ":", " ", "\t", "\n", "0A", "00000000", "7", NONE, "0003", "-1", "1e999"), {
-        maxLength: 80,
-      }).map((words) => words.join("")),
+      fc
+        .array(fc.constantFrom("eth0", ":", " ", "\t", "\n", "0A", "00000000", "7", NONE, "0003", "-1", "1e999"), {
+          maxLength: 80,
+        })
+        .map((words) => words.join("")),
     );
     fc.assert(
       fc.property(text, (any) => {

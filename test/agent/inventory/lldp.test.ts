@@ -46,6 +46,7 @@ test.skipIf(skip)(
     const far = started(speak(line.gateway, "-I", "lan0"));
     const named = ["configure", "system", "hostname", "SW-TIANHE-3"];
     await until("the switch has a name", 10_000, () => succeeds(() => line.gateway.run("lldpcli", ...named)));
+    line.gateway.run("lldpcli", "configure", "lldp", "tx-interval", "1");
     const document = await until("the neighbour is heard", 20_000, () => {
       const found = inventoryOf(line.device);
       return found.uplinks[0]?.chassis === "SW-TIANHE-3" && found;

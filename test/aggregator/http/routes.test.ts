@@ -4,7 +4,7 @@ import { ROUTES, type RouteSpec } from "../../../aggregator/http/routes.ts";
 import { SCHEMAS } from "../../../aggregator/http/schemas.ts";
 import { ApiDeviceDetail, ApiTicketDetail } from "../../../protocol/api.ts";
 import { inventoryDocument } from "../../kit/hand-inventory.ts";
-import { alarmRow, deviceRow, handReading, ticketEvent, ticketRow } from "../../kit/hand-reading.ts";
+import { alarmRow, dailyRecord, deviceRow, handReading, ticketEvent, ticketRow } from "../../kit/hand-reading.ts";
 import { httpDesk } from "../../kit/http.ts";
 
 const INFO = { ts: 1, boot: "01JD0000000000000000000000", agent: "1.0.0", model: "FT-9000", memory_bytes: 1024 };
@@ -14,6 +14,7 @@ function fullReading() {
     alarms: [alarmRow(), alarmRow({ code: "cpu", active: false }), alarmRow({ device: "enc-1", severity: "critical" })],
     tickets: [ticketRow(), ticketRow({ no: "GZ-20261122-0002", state: "已解决", device: "enc-1" })],
     events: [ticketEvent(), ticketEvent({ id: 2, kind: "restored", data: {} })],
+    dailies: [dailyRecord()],
     inventories: [{ device: "ft-0042", receivedAt: 1, document: inventoryDocument() }],
     inventoryChanges: [
       ...[{ id: 1, device: "ft-0042", at: 1, kind: "first" as const, part: "inventory", item: "inventory" }],
@@ -27,6 +28,8 @@ test("every address answers what its schema in the OpenAPI document says, withou
   await using desk = await httpDesk({ reading: fullReading() });
   const paths = {
     device: "/api/v1/devices/ft-0042",
+    deviceHistory: "/api/v1/devices/ft-0042/history?code=disk.var",
+    dailyRecord: "/api/v1/daily/2026-11-22/ft-0042",
     deviceInventory: "/api/v1/devices/ft-0042/inventory",
     inventoryHistory: "/api/v1/devices/ft-0042/inventory/history",
     packages: "/api/v1/packages?name=libssl3",
@@ -62,9 +65,14 @@ test("the document names the type that each address answers with", async () => {
   await using desk = await httpDesk({ reading: fullReading() });
   const document = openApiDocument() as { paths: Record<string, { get: { responses: { 200: { content: object } } } }> };
   for (const { path, csv } of Object.values<RouteSpec>(ROUTES)) {
-    const at = path.replace("{id}", "ft-0042").replace("{no}", "GZ-20261122-0001");
+    const at = path
+      .replace(/\{(id|device)\}/, "ft-0042")
+      .replace("{no}", "GZ-20261122-0001")
+      .replace("{date}", "2026-11-22");
     const types: (string | undefined)[] = [];
-    for (const query of csv === true ? ["", "?name=libssl3&format=csv", "?format=csv"] : [""]) {
+    for (const query of csv === true
+      ? ["", "?name=libssl3&format=csv", "?code=disk.var&format=csv", "?format=csv"]
+      : [""]) {
       const answer = await desk.get(at + query);
       await answer.body?.cancel();
       if (query === "" || answer.ok) types.push(answer.headers.get("content-type")?.split(";")[0]);

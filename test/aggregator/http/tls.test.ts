@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { openChanges } from "../../../aggregator/changes.ts";
 import { DailySheets } from "../../../aggregator/daily/sheets.ts";
 import { startHttp } from "../../../aggregator/http/server.ts";
+import { openSqliteHistory } from "../../../aggregator/sqlite/history.ts";
 import { openLog } from "../../../platform/log.ts";
 import { redactor } from "../../../platform/redact.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
@@ -17,6 +18,7 @@ const start = (certFile: string, keyFile: string) =>
   startHttp({
     config: { host: "127.0.0.1", port: 0, tokens: [], tls: { certFile, keyFile } },
     reading: handReading(),
+    history: openSqliteHistory({ file: ":memory:" }),
     daily: new DailySheets(handReading().daily, { timeZone: "Asia/Shanghai", at: "07:30", graceMs: 0 }, () => 0),
     counters: () => ({}),
     changes: openChanges(),

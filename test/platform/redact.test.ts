@@ -1,0 +1,270 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { redactedWithin, redactFacts, redactor } from "../../platform/redact.ts";
+import { CANARIES, canariesIn, SITE_WORDS } from "../kit/canaries.ts";
+import { HARMLESS_LINES } from "../kit/harmless-lines.ts";
+
+const redact = redactor(SITE_WORDS);
+const RAW = String.raw;
+
+describe("a secret is taken out", () => {
+  test.each(CANARIES.map(({ kind, text, secret }) => [kind, text, secret] as const))("%s", (_, text, secret) => {
+    expect(canariesIn(Buffer.from(text)).length, "the text holds it").toBeGreaterThan(0);
+    const clean = redact(text);
+    expect(canariesIn(Buffer.from(clean))).toEqual([]);
+    expect(clean).not.toContain(secret);
+    expect(clean).toContain("***");
+    expect(redact(clean)).toBe(clean);
+  });
+
+  test.each([
+    ["password=one,two", "password=***"],
+    ["user=app,password=a1b2,host=db", "user=app,password=***,host=db"],
+    ["a=1&token=a1b2c3&b=2", "a=1&token=***&b=2"],
+    ['{"tokens": ["aa11", "bb22"], "n": 3}', '{"tokens": [***], "n": 3}'],
+    [RAW`say {\"password\":\"p\\\"q\",\"n\":1}`, RAW`say {\"password\":\"***\",\"n\":1}`],
+    ["export API_KEY=abc def=1", "export API_KEY=*** def=1"],
+    ["rtsp://admin:x:y@z@10.0.0.1/live", "rtsp://***@10.0.0.1/live"],
+    ["two http://a:b@h1/ and http://c:d@h2/", "two http://***@h1/ and http://***@h2/"],
+    ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn\n(cut", "-----BEGIN OPENSSH PRIVATE KEY-----***"],
+    ["b3Blbn\nNzaC1=\n-----END EC PRIVATE KEY-----\nnext", "***-----END EC PRIVATE KEY-----\nnext"],
+    ["130503 670401 001 and 11010519491231002x", "*** and ***"],
+    ["13800138000、13900139000", "***、***"],
+    ["０１０－６２３４５６７８", "***"],
+    ["mail: a@b.cc, c%40d.com", "mail: ***, ***"],
+    ["Key=ABCDEF12", "Key=***"],
+    ["验证码：482913，5 分钟内有效", "验证码：***"],
+  ])("%s", (text, clean) => expect(redact(text)).toBe(clean));
+
+  test("a name of the site in any spelling, a short one only by itself", () => {
+    const short = redactor(["li", "王五"]);
+    expect(short("li, client Li: 王五%E7%8E%8B%E4%BA%94 &#29579;&#20116; &#x738b;&#x4e94;")).toBe(
+      "***, client ***: *** *** ***",
+    );
+    expect(short(RAW`\u738b\u4e94 \xe7\x8e\x8b\xe4\xba\x94 \347\216\213\344\272\224`)).toBe("*** *** ***");
+    const long = redactor(["诸葛孔明先生"]);
+    for (const before of ["", "x", "xy", "xyz"]) {
+      const coded = Buffer.from(`${before}诸葛孔明先生!`).toString("base64");
+      expect(long(`data ${coded}`)).toContain("***");
+    }
+    expect(redactor(["ＷＡＮＧ"])("wang ＷａＮｇ")).toBe("*** ***");
+  });
+
+  test("whatever a secret is made of, in the usual templates nothing of it is left", () => {
+    const templates: ((secret: string) => string)[] = [
+      (secret) => `password=${secret}`,
+      (secret) => `x "dbPassword": "${secret}", y`,
+      (secret) => `run --password ${secret} now`,
+      (secret) => `GET /?access_token=${secret} 200`,
+      (secret) => `Authorization: Bearer ${secret}`,
+      (secret) => `用户密码：${secret}`,
+      (secret) => `<password>${secret}</password>`,
+      (secret) => `rtsp://admin:${secret}@10.0.0.1:554/a`,
+      (secret) => `PASS=${secret} USER=app`,
+      (secret) => `curl -u app:${secret} host`,
+    ];
+    const signs = "abcXYZ0189!#%*+./:=?^_~-@";
+    const secret = fc
+      .array(fc.constantFrom(...signs), { minLength: 8, maxLength: 40 })
+      .map((some) => `Zq9${some.join("")}7kW`)
+      .filter((one) => !one.includes("***"));
+    fc.assert(
+      fc.property(secret, fc.constantFrom(...templates), (hidden, template) => {
+        const clean = redact(template(hidden));
+        expect(clean).not.toContain(hidden);
+        expect(clean).not.toContain("Zq9");
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("every resident ID and every mobile number, however grouped", () => {
+    const weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    const id = fc
+      .tuple(
+        fc.constantFrom("110105", "310101", "440308", "650102", "820000"),
+        fc.integer({ min: 1920, max: 2025 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 28 }),
+        fc.integer({ min: 0, max: 999 }),
+      )
+      .map(([place, year, month, day, serial]) => {
+        const two = (part: number) => String(part).padStart(2, "0");
+        const body = `${place}${year}${two(month)}${two(day)}${String(serial).padStart(3, "0")}`;
+        const sum = weights.reduce((total, weight, i) => total + weight * Number(body[i]), 0);
+        return [place, body.slice(6, 14), body.slice(14) + "10X98765432"[sum % 11]] as const;
+      });
+    const wide = (text: string) => text.replace(/[\dX]/g, (one) => String.fromCharCode(one.charCodeAt(0) + 0xfee0));
+    fc.assert(
+      fc.property(id, fc.constantFrom("", " ", "-"), fc.boolean(), (parts, by, full) => {
+        const text = parts.join(by);
+        expect(redact(`证件 ${full ? wide(text) : text}。`)).toBe("证件 ***。");
+      }),
+    );
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 13_000_000_000, max: 19_999_999_999 }),
+        fc.constantFrom("", " ", "-"),
+        (phone, by) => {
+          const text = String(phone);
+          const grouped = [text.slice(0, 3), text.slice(3, 7), text.slice(7)].join(by);
+          expect(redact(`打给 ${grouped}，`)).toBe("打给 ***，");
+          expect(redact(`+86${by}${grouped}`)).toMatch(/^\+?\*{3}$/);
+        },
+      ),
+    );
+  });
+});
+
+describe("what a fault needs stays", () => {
+  test.each(HARMLESS_LINES.map((line) => [line]))("%s", (line) => expect(redact(line)).toBe(line));
+
+  test("also when many lines come as one text", () => {
+    const text = HARMLESS_LINES.join("\n");
+    expect(redact(text)).toBe(text);
+  });
+
+  test("numbers that only look like somebody's", () => {
+    for (const text of [
+      "110105194912310021",
+      "11010519491331002X",
+      "99010519491231002X",
+      "23912345678",
+      "4111111111111112",
+    ])
+      expect(redact(`n ${text} m`)).toBe(`n ${text} m`);
+  });
+});
+
+describe("any text", () => {
+  const parts = [...CANARIES.map(({ text }) => text), ...HARMLESS_LINES];
+  const mixed = fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(...parts),
+        fc.string({ unit: "binary", maxLength: 20 }),
+        fc.constantFrom("=", ":", '"', "\\", "@", "://", "-p ", "***"),
+      ),
+      { maxLength: 12 },
+    )
+    .map((some) => some.join(""));
+
+  test("is redacted once and for all, and grows by little", () => {
+    fc.assert(
+      fc.property(mixed, (text) => {
+        const clean = redact(text);
+        expect(redact(clean)).toBe(clean);
+        expect(clean.length).toBeLessThanOrEqual(3 * text.length + 64);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  test("costs steps in proportion to its length, also a hostile one", () => {
+    const hostile = [
+      "a",
+      "1 ",
+      "@",
+      "a@",
+      "key=",
+      "key={",
+      '"key":"\\',
+      "pw ",
+      "password ",
+      "://",
+      "a://b:",
+      "-p ",
+      "1-",
+      "[key=[",
+      "密码为",
+      "token:'",
+      "com2sec a ",
+      "0755-",
+      "eyj",
+      "$a$",
+      "%3a%2f%2f",
+      "-----begin private key-----",
+      "-----end private key-----",
+      "{a.b@key/",
+      "AAAA1a-",
+      "&quot;",
+    ];
+    for (const unit of hostile) {
+      const [short, long] = [2_000, 16_000].map((length) => stepsOf(unit.repeat(Math.ceil(length / unit.length))));
+      expect((long ?? 0) / (short ?? 1), unit).toBeLessThan(8 * 1.5);
+      expect(long, unit).toBeLessThan(16_000 * 1_000);
+    }
+  });
+
+  test("of a megabyte only the beginning is kept, and no half secret at its end", () => {
+    const text = `${"x ".repeat(32_700)}password=Kanarie${"y".repeat(1_000_000)}`;
+    const clean = redact(text);
+    expect(clean.length).toBeLessThan(66_000);
+    expect(clean).not.toContain("Kanarie");
+    expect(clean).toMatch(/left out\)$/);
+    for (let shift = 0; shift < 40; shift += 1) {
+      const cut = redact(`${"x".repeat(65_000 - shift)} 11010519491231002X ${"z ".repeat(40_000)}`);
+      expect(cut).not.toMatch(/1101051949/);
+    }
+  });
+
+  test("that was cut already loses its last word, and fits where it must fit", () => {
+    const says = `${"a ".repeat(190)}id 11010519491231002X`.slice(0, 395).padEnd(400, "9").slice(0, 400);
+    expect(redactedWithin(says, 400, redact)).not.toMatch(/110105/);
+    expect(redactedWithin(`pass=x ${"b".repeat(393)}`, 400, redact).length).toBeLessThanOrEqual(400);
+    expect(redactedWithin("mode 0600 → 0644", 400, redact)).toBe("mode 0600 → 0644");
+  });
+});
+
+test("facts of a log line are redacted however deep, and what is named like a secret is left out", () => {
+  const cause = new Error("pulled rtsp://admin:Kanarie@h/", { cause: new Error("password=Kanarie") });
+  const facts = redactFacts(
+    {
+      event: "x.y",
+      count: 3,
+      password: "Kanarie",
+      passwordFile: "/etc/vigil/password",
+      list: ["token=Kanarie", { apiKey: "Kanarie", path: "/dev/sda" }],
+      err: Object.assign(cause, { facts: { stderr: "Bearer Kanarie77" } }),
+    },
+    redact,
+  );
+  expect(JSON.stringify(facts)).not.toContain("Kanarie");
+  expect(facts).toMatchObject({
+    event: "x.y",
+    count: 3,
+    password: "***",
+    passwordFile: "/etc/vigil/password",
+    list: ["token=***", { apiKey: "***", path: "/dev/sda" }],
+    err: { type: "Error", message: "pulled rtsp://***@h/", cause: { message: "password=***" } },
+  });
+});
+
+/** Signs looked at: what every search consumes, and every single look. A regular expression alone never looks twice here. */
+function stepsOf(text: string): number {
+  let steps = 0;
+  const { exec } = RegExp.prototype;
+  const { charAt, indexOf } = String.prototype;
+  RegExp.prototype.exec = function (this: RegExp, subject: string) {
+    const from = this.global || this.sticky ? this.lastIndex : 0;
+    const found = exec.call(this, subject);
+    steps += 1 + (found === null ? subject.length : found.index + found[0].length) - from;
+    return found;
+  };
+  String.prototype.charAt = function (this: string, at: number) {
+    steps += 1;
+    return charAt.call(this, at);
+  };
+  String.prototype.indexOf = function (this: string, what: string, from = 0) {
+    const at = indexOf.call(this, what, from);
+    steps += (at === -1 ? this.length : at) - from;
+    return at;
+  };
+  try {
+    redact(text);
+  } finally {
+    Object.assign(RegExp.prototype, { exec });
+    Object.assign(String.prototype, { charAt, indexOf });
+  }
+  return steps;
+}
