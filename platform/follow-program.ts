@@ -28,10 +28,12 @@ export function followProgram({ argv: [program, ...args], bufferBytes }: FollowO
   let bytes = 0;
   let words = "";
   let end: string | undefined;
+  let closed = false;
   const child = begun(program, args);
   if (child instanceof Error) end = child.message;
   else {
     child.stdout?.on("data", (chunk: Buffer) => {
+      if (closed) return;
       untaken.push(chunk);
       bytes += chunk.length;
       if (bytes >= bufferBytes) child.stdout?.pause();
@@ -55,6 +57,9 @@ export function followProgram({ argv: [program, ...args], bufferBytes }: FollowO
       return end === undefined || bytes > 0 ? undefined : { exit: end, words: words.trim() };
     },
     close() {
+      closed = true;
+      untaken.length = 0;
+      bytes = 0;
       if (!(child instanceof Error) && end === undefined) killGroup(child);
     },
   };

@@ -1,5 +1,5 @@
 import type { Draft } from "../../protocol/record.ts";
-import { rank } from "../../protocol/severity.ts";
+import { rank, type Severity } from "../../protocol/severity.ts";
 import { actives, BLIND, type Ledger, retold } from "./ledger.ts";
 import type { AlarmBody } from "./watch.ts";
 
@@ -13,6 +13,8 @@ interface Rule {
   cause: Side;
   /** Only where the cause's subject is the mount that holds the agent's state folder. */
   onStateMount?: true;
+  /** Only while the cause is so bad: a disk that fills up breaks nothing, one that is full does. */
+  atLeast?: Severity;
   /** Only what is called the same (`relay` and `relay`), or what is a part of the cause (`sw1/GE1` of `sw1`). */
   subject?: "same" | "part";
   explains: Side;
@@ -23,24 +25,67 @@ const AT_GATEWAY = ["gateway", "gateway-loss", "gateway-rtt"];
 const NTP: Side = { check: "clock", reasons: ["server", "unsynchronised"] };
 const SWITCH: Side = { check: "switch", reasons: ["unreachable"] };
 const ofNetwork = (...reasons: string[]): Side => ({ check: "network", reasons });
+const ofLogs = (...reasons: string[]): Side => ({ check: "logs", reasons });
+/** What lies beyond the line and gives no answer. */
+const BEYOND: readonly Side[] = [
+  { check: "service", reasons: ["unreachable"] },
+  { check: "power", reasons: ["ups-unreachable"] },
+];
 const lost = (reason: string, ...all: Side[]): Rule[] =>
   all.map((explains) => ({ cause: ofNetwork(reason), explains }));
 
 /** From the plug outwards. `carrier` and `address` are reasons of the uplink alone; other ports have their own. */
 const NETWORK: readonly Rule[] = [
-  ...lost("carrier", ofNetwork("lower", "route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH),
+  ...lost("carrier", ofNetwork("lower", "route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH, ...BEYOND),
   ...lost("side-carrier", ofNetwork("lower")),
-  ...lost("address", ofNetwork("route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH),
-  ...lost("route", ofNetwork(...AT_GATEWAY, "dns", ...BROKER), NTP),
-  ...lost("gateway", ofNetwork("dns", ...BROKER), NTP),
+  ...lost("address", ofNetwork("route", ...AT_GATEWAY, "dns", ...BROKER), NTP, SWITCH, ...BEYOND),
+  ...lost("route", ofNetwork(...AT_GATEWAY, "dns", ...BROKER), NTP, ...BEYOND),
+  ...lost("gateway", ofNetwork("dns", ...BROKER), NTP, ...BEYOND),
   ...lost("gateway-loss", ofNetwork("broker-loss", "broker-rtt")),
   ...lost("gateway-rtt", ofNetwork("broker-rtt")),
   ...lost("dns", ofNetwork("broker", "broker-loss"), { check: "clock", reasons: ["server"] }),
 ];
 
+/** A disk that is full, read-only or broken takes with it whoever writes there; which mount that is nobody tells us. */
+const DISK: readonly Rule[] = [
+  { check: "data", reasons: ["count", "size", "stale", "backlog", "unusual", "missing", "damaged"] },
+  { check: "database", reasons: ["down", "hung", "damaged"] },
+  { check: "service", reasons: ["down", "status", "body"] },
+  { check: "process", reasons: ["missing", "restarts"] },
+  ofLogs("unit-failed"),
+].map(
+  (explains): Rule => ({
+    cause: { check: "disk", reasons: ["space", "inodes", "readonly", "io", "stuck"] },
+    atLeast: "major",
+    explains,
+  }),
+);
+
+const because = (check: string, reasons: readonly string[], ...all: Side[]): Rule[] =>
+  all.map((explains) => ({ cause: { check, reasons }, explains }));
+
+/** What else breaks together: from the plug to what the log says of it. */
+const HARDWARE: readonly Rule[] = [
+  ...because("power", ["mains"], { check: "power", reasons: ["ups-battery", "battery-low"] }),
+  ...because(
+    "power",
+    ["undervoltage"],
+    { check: "cpu", reasons: ["throttled"] },
+    ofLogs("under-voltage", "usb-reset", "usb-disconnect", "usb-error", "mmc-error"),
+  ),
+  ...because("temperature", ["hot", "critical"], ofLogs("thermal")),
+  ...because("wear", ["failing", "unreadable", "errors"], { check: "disk", reasons: ["io", "readonly"] }),
+  ...because("disk", ["io", "readonly"], ofLogs("io-error", "mmc-error", "fs-error", "fs-error-f2fs", "fs-readonly")),
+  ...because("memory", ["oom", "available"], ofLogs("oom", "unit-failed")),
+  ...because("process", ["missing", "restarts"], ofLogs("unit-failed")),
+  ...because("certificate", ["expired"], ofLogs("cert-expired"), { check: "service", reasons: ["certificate"] }),
+];
+
 /** Causes and what follows from them; free of circles. */
 export const CAUSES: readonly Rule[] = [
   ...NETWORK,
+  ...DISK,
+  ...HARDWARE,
   // a clock that nobody sets, or that was set wrong, is off
   { cause: { check: "clock", reasons: ["server"] }, explains: { check: "clock", reasons: ["unsynchronised"] } },
   {
@@ -129,6 +174,7 @@ const explains = (cause: AlarmBody, child: AlarmBody, place: Place): boolean =>
     (rule) =>
       isOf(rule.explains, child) &&
       isOf(rule.cause, cause) &&
+      (rule.atLeast === undefined || rank(cause.severity) >= rank(rule.atLeast)) &&
       (rule.onStateMount === undefined || cause.subject === place.stateMount) &&
       (rule.subject !== "same" || child.subject === cause.subject) &&
       (rule.subject !== "part" || child.subject.startsWith(`${cause.subject}/`)),

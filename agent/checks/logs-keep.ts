@@ -38,7 +38,8 @@ export class LogsKeep {
   readonly #keep: Keep;
   readonly #slots: readonly Slot[];
   #turn = 0;
-  #flashTurn = 0;
+  /** Which of the files is written next: not the one that holds the newest. */
+  #nextFile = 0;
   /** The last text, until it is on flash. */
   #pending: string | undefined;
   #flashing: Promise<void> | undefined;
@@ -50,12 +51,16 @@ export class LogsKeep {
 
   /** The newest text that is whole, in memory or on flash; undefined at the first start ever. */
   async load(): Promise<LogsState | undefined> {
-    const texts = this.#slots.map((slot) => slot.read());
+    const kept = this.#slots.map((slot) => parse(slot.read()));
+    const turns: number[] = [];
     for (const name of FILES) {
-      const bytes = await this.#keep.folder.read(name, MOST_BYTES + PAGE).catch(() => undefined);
-      texts.push(bytes?.toString("utf8"));
+      const bytes = await this.#keep.folder.read(name, MOST_BYTES + 2 * PAGE).catch(() => undefined);
+      const one = parse(bytes?.toString("utf8"));
+      turns.push(one?.turn ?? 0);
+      kept.push(one);
     }
-    const [newest] = texts.flatMap((text) => parse(text) ?? []).toSorted((a, b) => b.turn - a.turn);
+    this.#nextFile = (turns[0] ?? 0) > (turns[1] ?? 0) ? 1 : 0;
+    const [newest] = kept.flatMap((one) => one ?? []).toSorted((a, b) => b.turn - a.turn);
     this.#turn = newest?.turn ?? 0;
     return newest?.state;
   }
@@ -85,9 +90,8 @@ export class LogsKeep {
     if (text === undefined) return;
     this.#pending = undefined;
     try {
-      this.#flashTurn += 1;
-      const file = await this.#keep.folder.open(FILES[this.#flashTurn % 2] ?? FILES[0]);
-      await written(file, text);
+      await written(await this.#keep.folder.open(FILES[this.#nextFile] ?? FILES[0]), text);
+      this.#nextFile = 1 - this.#nextFile;
     } catch {
       this.#pending ??= text; // tried again in an hour; the disk check says what is wrong with the disk
     }

@@ -33,8 +33,19 @@ function failed(target: Target, failure: Failure, wall: number, latch: Latch): V
   const untrusted = failure.code === "DIAL_UNTRUSTED";
   if (untrusted && OF_TIME.has(String(failure.facts["why"])) && !isPlausible(wall))
     return unknown(name, "this machine's clock is not set, so that no certificate can be verified");
-  const reason = untrusted ? "certificate" : "down";
+  const reason = untrusted ? "certificate" : isUnreached(failure, target) ? "unreachable" : "down";
   return worstOf(name, [{ ...flat(severity), reason, says: saysOf(failure, wall), readings: {} }], latch);
+}
+
+const BEFORE_CONTACT = new Set(["was looked up", "was being connected to"]);
+const LOOPBACK = /^(127\.|localhost$|\[?::1\]?$)/;
+
+/** Nothing at all came back from another host: the way to it may be at fault. A refusal is the host's own word. */
+function isUnreached({ code, facts }: Failure, target: Target): boolean {
+  const host = target.type === "tcp" ? target.host : new URL(target.url).hostname;
+  if (LOOPBACK.test(host)) return false;
+  if (code === "DIAL_TIMEOUT") return BEFORE_CONTACT.has(String(facts["phase"]));
+  return code === "DIAL_UNREACHABLE" || code === "DIAL_NAME";
 }
 
 /** The failure's message, without its code; with the days of a certificate that is out of its time. */

@@ -9,6 +9,7 @@ export const services: CheckKind<ServiceConfig> = {
   Config: ServiceConfig,
   titles: {
     down: { zh: "服务无法访问", en: "Service does not answer" },
+    unreachable: { zh: "服务主机无法到达", en: "Service out of reach" },
     status: { zh: "服务返回异常状态码", en: "Service answers with a wrong status" },
     body: { zh: "服务返回内容异常", en: "Service answers with wrong content" },
     certificate: { zh: "服务证书无效或即将到期", en: "Service's certificate is invalid or expires soon" },

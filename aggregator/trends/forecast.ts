@@ -84,24 +84,31 @@ function forecastOf(points: readonly Point[], end: number, goal: Goal, certainty
 /** What someone freed, replaced or restarted begins anew: only what follows the last jump belongs to the trend. */
 function cutAtJumps(points: readonly Point[], sign: 1 | -1, least: number) {
   const steps = stepsOf(points);
+  const isJump = jumpsIn(steps, least);
   const segments: Point[][] = [[]];
   let [resets, worst] = [0, Number.NEGATIVE_INFINITY * sign];
-  const usual = medianOf(steps.length, (i) => steps[i] ?? Number.NaN);
-  const spread = 1.4826 * medianOf(steps.length, (i) => Math.abs((steps[i] ?? Number.NaN) - usual));
-  const most = Math.max(JUMP_SPREADS * spread, JUMP_STEPS * Math.abs(usual), least);
   for (const [i, point] of points.entries()) {
-    const step = steps[i - 1];
-    if (step !== undefined && steps.length >= LEAST_STEPS && Math.abs(step - usual) > most) {
-      const before = points[i - 1]?.y ?? point.y;
-      if (step * sign < 0) {
-        resets += 1;
-        if (sign * (before - worst) > 0) worst = before;
-      }
+    const [step, before] = [steps[i - 1], points[i - 1]];
+    if (step !== undefined && before !== undefined && isJump(i - 1)) {
+      // In the middle of a day it takes two steps.
+      if (step * sign < 0 && !isJump(i - 2)) resets += 1;
+      if (step * sign < 0 && sign * (before.y - worst) > 0) worst = before.y;
       segments.push([]);
     }
     segments.at(-1)?.push(point);
   }
   return { segments, resets, worst };
+}
+
+/** Tells whether a step is out of all proportion, and alone so: many steps like it are another pace. */
+function jumpsIn(steps: readonly number[], least: number): (i: number) => boolean {
+  if (steps.length < LEAST_STEPS) return () => false;
+  const usual = medianOf(steps.length, (i) => steps[i] ?? Number.NaN);
+  const spread = 1.4826 * medianOf(steps.length, (i) => Math.abs((steps[i] ?? Number.NaN) - usual));
+  const most = Math.max(JUMP_SPREADS * spread, JUMP_STEPS * Math.abs(usual), least);
+  const differ = (a: number | undefined, b: number | undefined): boolean =>
+    a === undefined || b === undefined || Math.abs(a - b) > most;
+  return (i) => i >= 0 && differ(steps[i], usual) && differ(steps[i], steps[i - 2]) && differ(steps[i], steps[i + 2]);
 }
 
 function stillGoes(window: readonly Point[], perDay: number): boolean {

@@ -95,7 +95,8 @@ test("one message the store chokes on is refused, and its neighbours are committ
   mood.fails = (tx) =>
     new Proxy(tx, {
       get: (target, key) => {
-        if (key !== "saveTelemetry") return Reflect.get(target, key).bind(target);
+        const own = Reflect.get(target, key);
+        if (key !== "saveTelemetry") return typeof own === "function" ? own.bind(target) : own;
         return (...args: Parameters<Tx["saveTelemetry"]>) => {
           if (args[1] === "poison.x") throw new TypeError("a bug");
           return target.saveTelemetry(...args);

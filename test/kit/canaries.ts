@@ -88,10 +88,10 @@ const numbers: readonly Canary[] = [
 ];
 
 /** Names the site lists. */
-export const SITE_WORDS: readonly string[] = ["欧阳丹青", "Kanarie Voornaam"];
+export const SITE_WORDS: readonly string[] = ["欧阳丹青", "KanarieVoornaam"];
 const names: readonly Canary[] = [
   { kind: "listed name", text: "讯问 欧阳丹青 开始录像", secret: "欧阳丹青", listed: true },
-  { kind: "listed name, Latin", text: "open /rec/KANARIE voornaam.mp4", secret: "KANARIE voornaam", listed: true },
+  { kind: "listed name, Latin", text: "open /rec/KANARIEvoornaam.mp4", secret: "KANARIEvoornaam", listed: true },
   {
     kind: "listed name, URL-encoded",
     text: "GET /f?n=%E6%AC%A7%E9%98%B3%E4%B8%B9%E9%9D%92",

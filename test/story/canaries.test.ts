@@ -3,13 +3,14 @@ import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFile
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { connectAsync } from "mqtt";
 import { expect, test } from "vitest";
 import { ROOT, topics } from "../../protocol/topics.ts";
 import { alarmChange } from "../kit/alarm-change.ts";
 import { startMosquitto } from "../kit/broker.ts";
 import { CANARIES, type Canary, canariesIn, SITE_WORDS } from "../kit/canaries.ts";
 import { listener } from "../kit/listener.ts";
-import { needs, run } from "../kit/peers.ts";
+import { needs } from "../kit/peers.ts";
 import { awaitProgram, type House, openHouse, until } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
 
@@ -107,7 +108,7 @@ class Plant {
         bootGraceMs: 0,
         watch: [
           { name: `${SITE_WORDS[0]}-service`, command: "no such program runs here" },
-          { name: "relay", command: [CANARIES[0]?.text ?? "", "900"], max: 0, min: 0 },
+          { name: `${SITE_WORDS[1]}-relay`, command: [CANARIES[0]?.text ?? "", "900"], max: 0, min: 0 },
         ],
       },
     };
@@ -161,8 +162,6 @@ async function shown(house: House, config: string): Promise<Map<string, Buffer>>
     places.set(`/api/v1/${list}`, Buffer.from(JSON.stringify((await house.api.all(list)) ?? [])));
   for (const words of [
     ["check", "--json"],
-    ["check", "--lang", "en"],
-    ["baseline", "show"],
     ["baseline", "diff"],
     ["baseline", "history", "c0"],
   ]) {
@@ -247,12 +246,13 @@ async function theSearchFinds(house: House, plant: Plant): Promise<void> {
     ALL.map(({ kind }) => kind).toSorted(),
   );
   const boot = "01JDA2B3C4D5E6F7G8H9JKMNPQ";
+  const leaky = await connectAsync(`mqtt://127.0.0.1:${house.broker.port}`, { clientId: "ft-leaky" });
   for (const [i, { text }] of CANARIES.entries()) {
     const { code, body } = alarmChange(`disk.leak-${i}`, true, Date.now());
     const alarm = { ...body, says: text, boot, seq: i + 1, ts: Date.now() };
-    const to = ["-h", "127.0.0.1", "-p", String(house.broker.port), "-q", "1", "-r"];
-    run("mosquitto_pub", [...to, "-t", topics.alarm("ft-leaky", code), "-s"], JSON.stringify(alarm));
+    await leaky.publishAsync(topics.alarm("ft-leaky", code), JSON.stringify(alarm), { qos: 1, retain: true });
   }
+  await leaky.endAsync();
   const alarms = await until("the leaky device's alarms are kept", SOON_MS, async () => {
     const rows = (await house.api.all("alarms"))?.filter(({ device }) => device === "ft-leaky") ?? [];
     return rows.length === CANARIES.length && rows;

@@ -3,19 +3,13 @@ import { describe, expect, test } from "vitest";
 import { CAUSES, explain } from "../../../agent/alarms/causes.ts";
 import { debounce, type Round } from "../../../agent/alarms/debounce.ts";
 import { actives, BLIND } from "../../../agent/alarms/ledger.ts";
-import { clocks } from "../../../agent/checks/clock.ts";
-import { cpu } from "../../../agent/checks/cpu.ts";
-import { disk } from "../../../agent/checks/disk.ts";
-import { memory } from "../../../agent/checks/memory.ts";
-import { network } from "../../../agent/checks/network.ts";
-import { processes } from "../../../agent/checks/process.ts";
+import { checkConfigs, everyCheck } from "../../../agent/checks/all.ts";
+import { CATALOGUE } from "../../../agent/checks/logs-catalogue.ts";
 import { type SelfPorts, selfCheck } from "../../../agent/checks/self.ts";
-import { services } from "../../../agent/checks/service.ts";
-import { switches } from "../../../agent/checks/switch.ts";
-import { temperature } from "../../../agent/checks/temperature.ts";
 import { rank } from "../../../protocol/severity.ts";
 import { Device, judged, S, WALL } from "./kit.ts";
 
+const DISK_RULES = CAUSES.filter(({ cause, explains }) => cause.check === "disk" && explains.check === "service");
 const check = (id: string): Round["check"] => ({ id, titles: {}, holdOnMs: 0, holdOffMs: 0 });
 const place = { stateMount: "/var" };
 
@@ -89,6 +83,48 @@ describe("one root cause", () => {
     tick(device, ["disk", "/var", "readonly"]);
     expect(causeOf(device, "self.store")).toBe("disk.var");
   });
+  test("a full disk explains what fails with it, one that only fills up does not", () => {
+    const device = new Device();
+    const failing: [string, string, string][] = [
+      ["service", "relay", "down"],
+      ["database", "pg", "down"],
+      ["data", "inbox", "stale"],
+      ["process", "dispatch", "missing"],
+    ];
+    tick(device, ["disk", "/data", "space"], ...failing);
+    expect([...device.journal.values()].map(({ body }) => body.explained_by)).toEqual([
+      undefined,
+      ...failing.map(() => "disk.data"),
+    ]);
+    expect(DISK_RULES.every(({ atLeast }) => atLeast === "major")).toBe(true);
+    const other = new Device();
+    other.wait(S);
+    const minor = debounce(
+      other.ledger,
+      { check: check("disk"), verdicts: [judged("/data", "minor", { reason: "space" })] },
+      other,
+    );
+    other.take(explain(minor.drafts, minor.ledger, place));
+    tick(other, ["service", "relay", "down"]);
+    expect(causeOf(other, "service.relay")).toBeUndefined();
+  });
+  test("a dead line explains a service nobody reaches, never one that refuses", () => {
+    const device = new Device();
+    tick(device, ["network", "gateway", "gateway"], ["network", "broker", "broker"]);
+    tick(device, ["service", "far", "unreachable"], ["service", "near", "down"]);
+    expect(causeOf(device, "network.broker")).toBe("network.gateway");
+    expect(causeOf(device, "service.far")).toBe("network.gateway");
+    expect(causeOf(device, "service.near")).toBeUndefined();
+  });
+  test("a chain leads to its beginning: the disk, not the process that died of it", () => {
+    const device = new Device();
+    tick(device, ["process", "relay", "missing"], ["service", "relay", "down"], ["logs", "unit", "unit-failed"]);
+    expect(causeOf(device, "service.relay")).toBe("process.relay");
+    tick(device, ["disk", "/", "readonly"], ["process", "relay", "missing"], ["service", "relay", "down"]);
+    expect(["process.relay", "service.relay", "logs.unit"].map((code) => causeOf(device, code))).toEqual(
+      Array(3).fill("disk.root"),
+    );
+  });
   test("a second cause is no news while the first is active; when that ends the second takes over", () => {
     const device = new Device();
     tick(device, ["temperature", "soc", "hot"], ["cpu", "cpu", "throttled"]);
@@ -133,14 +169,13 @@ test("the table has no circle: nothing explains itself, at first hand or by othe
 });
 
 test("every reason in the table is one its check can give", () => {
-  const kinds = [
-    ...[clocks, cpu, disk, memory, network, processes, services, switches, temperature],
-    selfCheck({} as SelfPorts),
-  ];
+  const kinds = [...everyCheck(checkConfigs.parse({})).map(({ kind }) => kind), selfCheck({} as SelfPorts)];
+  const ofLogs = CATALOGUE.map(({ id }) => id);
   for (const { check: id, reasons } of CAUSES.flatMap(({ cause, explains }) => [cause, explains]))
-    expect([BLIND.reason, ...Object.keys(kinds.find((kind) => kind.id === id)?.titles ?? {})]).toEqual(
-      expect.arrayContaining([...reasons]),
-    );
+    expect([
+      ...[BLIND.reason, ...Object.keys(kinds.find((kind) => kind.id === id)?.titles ?? {})],
+      ...(id === "logs" ? ofLogs : []),
+    ]).toEqual(expect.arrayContaining([...reasons]));
 });
 
 test("whatever comes and goes: a cause named is active and itself unexplained, and the journal agrees with the ledger", () => {

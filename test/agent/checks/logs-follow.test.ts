@@ -41,7 +41,7 @@ async function follow(turn: "rename" | "copy" | "cut"): Promise<{ state: LogsSta
   const total = (): number => state()?.tallies["tick"]?.total ?? 0;
   let follower = start();
   await until("it follows", 20_000, () => state() !== undefined);
-  const words = ["--path", path, "--seconds", "6", "--every", "450", "--turn", turn];
+  const words = ["--path", path, "--seconds", "4", "--every", "450", "--turn", turn];
   const writer = startChild(process.execPath, [QUIET, WRITER, ...words]);
   const isDone = (): boolean => existsSync(`${path}.count`);
   try {

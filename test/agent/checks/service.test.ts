@@ -2,10 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { checkConfigs } from "../../../agent/checks/all.ts";
+import { Latch } from "../../../agent/checks/check.ts";
 import { services } from "../../../agent/checks/service.ts";
 import type { ServiceConfig } from "../../../agent/checks/service-config.ts";
+import { judgeTarget } from "../../../agent/checks/service-judge.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
+import { Failure } from "../../../protocol/failure.ts";
 import { CheckRig } from "../../kit/check-rig.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { oddCa } from "../../kit/odd-certs.ts";
@@ -319,6 +322,21 @@ describe("its config", () => {
     const target = web({ port: 80 }, more);
     const parse = () => parseConfig(JSON.stringify({ service: { targets: [target] } }), checkConfigs, "agent.json");
     expect(parse).toThrow(path);
+  });
+  const told = (host: string, code: "DIAL_TIMEOUT" | "DIAL_UNREACHABLE" | "DIAL_NAME" | "DIAL_REFUSED", phase = "") => {
+    const target = services.Config.parse({ targets: [tcp({ port: 9 }, { host })] }).targets[0];
+    if (target === undefined) throw new Error("no target");
+    const failure = new Failure(code, "x", { facts: { phase } });
+    const verdict = judgeTarget(target, { got: "failure", failure }, Date.UTC(2026, 10, 22), new Latch());
+    return verdict.state === "judged" ? verdict.reason : verdict.because;
+  };
+  test("tells a host nobody reaches from a service that is down: the way there may be at fault", () => {
+    expect(told("192.0.2.77", "DIAL_TIMEOUT", "was being connected to")).toBe("unreachable");
+    expect(told("192.0.2.77", "DIAL_UNREACHABLE")).toBe("unreachable");
+    expect(told("relay.county.example", "DIAL_NAME")).toBe("unreachable");
+    expect(told("192.0.2.77", "DIAL_TIMEOUT", "owed its banner")).toBe("down");
+    expect(told("192.0.2.77", "DIAL_REFUSED")).toBe("down");
+    expect(told("127.0.0.1", "DIAL_TIMEOUT", "was being connected to")).toBe("down");
   });
   test("knows a free port from a service", async () => {
     const check = watch([tcp({ port: await freePort() })]);
