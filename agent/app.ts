@@ -32,7 +32,7 @@ import { bareInfo, type Inventory } from "./inventory.ts";
 import { type Courier, startCourier } from "./outbox/courier.ts";
 import { InventoryPost } from "./outbox/inventory-post.ts";
 import type { Outbox } from "./outbox/outbox.ts";
-import { type Entry, type Result, walkRounds } from "./rounds.ts";
+import { type Entry, type Result, type Tick, walkRounds } from "./rounds.ts";
 
 /** What does a device do by itself? It checks itself, remembers what changed, and tells it until it was heard. */
 
@@ -51,6 +51,8 @@ export interface AgentParts {
   cron: Cron;
   notify: Notifier;
   watchdogMs: number;
+  /** A full garbage collection. */
+  tidyHeap(): void;
   /** Runs a program of the machine; ends it when the agent ends. */
   run: RunProgram;
   /** Starts a program that runs along with a check. */
@@ -74,6 +76,8 @@ interface Post extends Entry<readonly Verdict[]> {
 
 /** The birth goes first; then every check is asked once, whatever its tier. */
 const SETTLE_MS = 1_000;
+/** Slow rounds between two full garbage collections: an hour. */
+const TIDY_EVERY_TICKS = 360;
 const FIRST_INVENTORY_MS = 20_000;
 const SESSION_EXPIRY_S = 3_600;
 /** The day's check is looked after so often, in slow rounds, and at least so often; the first time after as long: NTP may need it. */
@@ -116,6 +120,7 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   await tell.first();
 
   const startedAt = clock.now();
+  let slowTicks = 0;
   const signOfLife = () => [
     { code: "self", body: { ts: clock.wall(), uptime_s: Math.round((clock.now() - startedAt) / 1000) } },
   ];
@@ -127,9 +132,14 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     slowMs: config.rounds.slowMs,
     cron: parts.cron,
     restless: () => tell.isRestless(),
-    onTick: ({ lateMs }: { lateMs: number }) => {
+    onTick: ({ tier, lateMs }: Tick) => {
       self.late(lateMs);
       watchdog.tick();
+      if (tier === "slow") slowTicks += 1;
+      if (slowTicks >= TIDY_EVERY_TICKS) {
+        slowTicks = 0;
+        parts.tidyHeap();
+      }
     },
   };
   notify.ready();

@@ -11,6 +11,7 @@ import { machineAt } from "../platform/machine.ts";
 import { openNotifier, readSupervision } from "../platform/notify.ts";
 import { redactor } from "../platform/redact.ts";
 import { slotAt } from "../platform/slot.ts";
+import { heapTidier } from "../platform/tidy-heap.ts";
 import { Failure } from "../protocol/failure.ts";
 import { VERSION } from "../protocol/version.ts";
 import { runAgent } from "./app.ts";
@@ -72,6 +73,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
       cron: async (expression, work, signal) =>
         (await import("../platform/cron.ts")).nodeCron(expression, work, signal),
       notify: openNotifier(supervision.fd),
+      tidyHeap: heapTidier(),
       watchdogMs: supervision.watchdogMs ?? 60_000,
       run: async (order) => {
         const { runProgram } = await import("../platform/run.ts");

@@ -12,11 +12,13 @@ import { flash } from "./flash.ts";
 import { fleet } from "./fleet.ts";
 import { footprint } from "./footprint.ts";
 import { intake } from "./intake.ts";
+import { logs } from "./logs.ts";
 import { writePage } from "./page.ts";
 import { restart } from "./restart.ts";
 import { silence } from "./silence.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
+import { trends } from "./trends.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   footprint,
@@ -25,10 +27,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   soak,
   flash,
   children,
+  logs,
   intake,
   fleet,
   silence,
   restart,
+  trends,
 };
 const RESULTS = "bench/results";
 const root = join(import.meta.dirname, "..");

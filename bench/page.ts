@@ -31,7 +31,7 @@ ${machines.map((machine, n) => `- Machine ${letter(n)}: ${machine}`).join("\n")}
 
 ## Agent
 
-${tables(["footprint", "detect", "soak", "start", "flash", "children"])}
+${tables(["footprint", "detect", "soak", "start", "flash", "children", "logs"])}
 
 ### Beside its peers
 
@@ -48,7 +48,7 @@ outbox, and detection in a second.
 
 ## Aggregator
 
-${tables(["intake", "fleet", "silence", "restart"])}
+${tables(["intake", "fleet", "silence", "restart", "trends"])}
 
 ## What misses, and why
 

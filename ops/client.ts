@@ -9,8 +9,8 @@ import {
   page as pageSchema,
 } from "../protocol/api.ts";
 import { ApiDailyRecord, ApiDailyRow } from "../protocol/api-daily.ts";
-import { ApiInventory, ApiInventoryChange, ApiInventoryCount, ApiInventoryDetail } from "../protocol/api-inventory.ts";
 import { ApiHistoryPoint, ApiTrend } from "../protocol/api-history.ts";
+import { ApiInventory, ApiInventoryChange, ApiInventoryCount, ApiInventoryDetail } from "../protocol/api-inventory.ts";
 import { FAILURES, Failure, type FailureCode } from "../protocol/failure.ts";
 
 export interface Api {

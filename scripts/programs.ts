@@ -16,6 +16,7 @@ export const PROGRAMS: readonly Program[] = [
       "node_modules/node-cron/",
       "node_modules/pg/",
       "node_modules/mysql2/",
+      "node_modules/net-snmp/",
     ],
     never: ["node_modules/zod/v4/classic/", "node_modules/zod/v3/", "node_modules/aedes/", "node_modules/ws/"],
     instead: {

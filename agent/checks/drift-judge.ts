@@ -9,7 +9,6 @@ import { type DriftConfig, type FileConfig, subjectOf } from "./drift-config.ts"
 import { differences, inWords, type Line } from "./drift-lines.ts";
 import { idsOf, Look } from "./drift-look.ts";
 import { DriftStore, type Entries, type Entry, type Seen, SIGNED_FILE } from "./drift-store.ts";
-import { within } from "./within.ts";
 
 const MOST_SAYS = 300;
 const FILE_DEADLINE_MS = 5_000;
@@ -18,6 +17,8 @@ const MOST_HANGING = 2;
 /** What changes all the time must not wear the flash out: so often at most per file, and so much a day for all. */
 const SNAPSHOT_EVERY_MS = 600_000;
 const SNAPSHOT_BYTES_A_DAY = 262_144;
+/** So many in one round: all files at once would take memory at the start. */
+const SNAPSHOTS_A_ROUND = 2;
 const DAY_MS = 86_400_000;
 const KEEP_AGAIN_MS = 600_000;
 
@@ -54,6 +55,7 @@ class DriftJudge implements Judge {
   #keepAt = 0;
   #told: readonly Verdict[] = [];
   #day = { since: 0, bytes: 0 };
+  #snapshotsLeft = 0;
 
   constructor(config: DriftConfig, ports: CheckPorts, folder: Folder | undefined) {
     this.#config = config;
@@ -64,6 +66,7 @@ class DriftJudge implements Judge {
   async judge(signal: AbortSignal): Promise<readonly Verdict[]> {
     const posts = await this.#begin();
     await this.#loadSigned(posts);
+    this.#snapshotsLeft = SNAPSHOTS_A_ROUND;
     const verdicts: Verdict[] = [];
     for (const post of posts) {
       signal.throwIfAborted();
@@ -125,13 +128,29 @@ class DriftJudge implements Judge {
       post.hanging = undefined;
     });
     settled.catch(() => {}); // told below, or nobody's business any more
-    if (!(await within(settled, FILE_DEADLINE_MS, this.#ports.clock, signal)))
-      return unknown(`its file system did not answer within ${FILE_DEADLINE_MS / 1_000} s`);
-    return asked;
+    const late = Promise.withResolvers<undefined>();
+    const callOff = this.#ports.clock.after(FILE_DEADLINE_MS, () => late.resolve(undefined));
+    const ended = (): void => late.reject(signal.reason);
+    signal.addEventListener("abort", ended, { once: true });
+    try {
+      const verdict = await Promise.race([settled, late.promise]);
+      return verdict ?? unknown(`its file system did not answer within ${FILE_DEADLINE_MS / 1_000} s`);
+    } finally {
+      callOff();
+      signal.removeEventListener("abort", ended);
+    }
   }
 
   async #judgeOne(post: Post, subject: string): Promise<Verdict> {
     if (this.#signedFault !== undefined) return { state: "unknown", subject, because: this.#signedFault };
+    try {
+      return await this.#lookAndJudge(post, subject);
+    } finally {
+      post.look.forget();
+    }
+  }
+
+  async #lookAndJudge(post: Post, subject: string): Promise<Verdict> {
     const seen = await post.look.now(this.#config.rereadMs);
     const entry = this.#signed[post.look.name] ?? (await this.#firstSeen(post, seen));
     await this.#remember(post, seen);
@@ -240,7 +259,8 @@ class DriftJudge implements Judge {
       const now = clock.now();
       if (before?.hash === hash || (before !== undefined && now - before.at < SNAPSHOT_EVERY_MS)) continue;
       if (now - this.#day.since >= DAY_MS) this.#day = { since: now, bytes: 0 };
-      if (this.#day.bytes >= SNAPSHOT_BYTES_A_DAY) return;
+      if (this.#day.bytes >= SNAPSHOT_BYTES_A_DAY || this.#snapshotsLeft === 0) return;
+      this.#snapshotsLeft -= 1;
       const isKept = await this.#snapshot(post, name, path, file, before === undefined).catch(() => true); // told again with the next change
       if (isKept) post.snapped.set(name, { hash, at: now });
     }

@@ -7,7 +7,7 @@ import type { Span } from "../../platform/searched.ts";
 import { errnoOf, type Found, findAt, namesIn, readSteady, type Steady } from "../../platform/steady-file.ts";
 import { fingerprint } from "../../protocol/topics.ts";
 import type { FileConfig } from "./drift-config.ts";
-import { type Hiding, type Line, linesOf } from "./drift-lines.ts";
+import { type Hiding, isSealed, type Line, linesOf } from "./drift-lines.ts";
 import type { Member, Rights, Seen } from "./drift-store.ts";
 
 /** What is there now: the look at one configured path, cheap as long as nothing changes. */
@@ -32,12 +32,20 @@ interface Known {
   seen: Member;
 }
 
+/** The lines of a file, with the hash of just this content. */
+interface Text {
+  hash: string;
+  lines: readonly Line[];
+}
+
 /** One configured path from look to look. */
 export class Look {
   readonly #config: FileConfig;
   readonly #parts: LookParts;
   readonly #hiding: Hiding;
   #known = new Map<string, Known>();
+  /** Of the last look, until `forget`: to tell and to keep what has changed takes the same text. */
+  readonly #texts = new Map<string, Text>();
   readonly #realNames = new Map<string, string>();
   #last: Seen | undefined;
   /** What this look could not take from the one before. */
@@ -59,6 +67,7 @@ export class Look {
    */
   async now(rereadMs: number): Promise<Seen> {
     const known = new Map<string, Known>();
+    this.forget();
     this.#fresh = 0;
     const top = await this.#at("", rereadMs, known);
     const seen = top.kind === "folder" ? await this.#folder(top, rereadMs, known) : top;
@@ -73,11 +82,21 @@ export class Look {
    * The lines of a file in it (`""`: the path itself), with the hash of just this content; undefined where nothing may be
    * shown or it is no text. Never rejects.
    */
-  async lines(name: string): Promise<{ hash: string; lines: readonly Line[] } | undefined> {
-    if (this.#config.secret) return undefined;
+  async lines(name: string): Promise<Text | undefined> {
+    const known = this.#texts.get(name);
+    if (known !== undefined || this.#config.secret) return known;
     const read = await this.#readFile(name).catch(() => undefined);
-    if (read?.got !== "whole" || read.bytes.includes(0)) return undefined;
-    return { hash: this.#seal(read.bytes), lines: linesOf(read.bytes.toString("utf8"), this.#hiding) };
+    return read?.got === "whole" ? this.#textOf(read.bytes) : undefined;
+  }
+
+  /** Lets go of the texts of the last look. */
+  forget(): void {
+    this.#texts.clear();
+  }
+
+  #textOf(bytes: Buffer): Text | undefined {
+    if (this.#config.secret || bytes.includes(0)) return undefined;
+    return { hash: this.#seal(bytes), lines: linesOf(bytes.toString("utf8"), this.#hiding) };
   }
 
   /** What the path is called in our own files. */
@@ -165,7 +184,7 @@ export class Look {
     try {
       const read = await this.#readFile(name);
       if (read.got === "large") return { kind: "large", bytes: read.bytes, ...rights };
-      if (read.got === "whole") return { kind: "file", ...this.#hashes(read.bytes), ...rights };
+      if (read.got === "whole") return { kind: "file", ...this.#hashes(name, read.bytes), ...rights };
       return { kind: "unreadable", because: "it is written to all the time", ...rights };
     } catch (cause) {
       return { kind: "unreadable", because: reasonOf(cause), ...rights };
@@ -173,15 +192,12 @@ export class Look {
   }
 
   /** A plain SHA-256 only of what holds no secret: it could be found out by trying. */
-  #hashes(bytes: Buffer): { bytes: number; hash: string; sha256?: string } {
-    const hash = this.#seal(bytes);
-    const open =
-      !this.#config.secret &&
-      this.#config.secretKeys.length === 0 &&
-      !bytes.includes(0) &&
-      this.#hiding.find(bytes.toString("utf8")).length === 0;
-    const sha256 = open ? { sha256: createHash("sha256").update(bytes).digest("hex") } : {};
-    return { bytes: bytes.length, hash, ...sha256 };
+  #hashes(name: string, bytes: Buffer): { bytes: number; hash: string; sha256?: string } {
+    const text = this.#textOf(bytes);
+    if (text !== undefined) this.#texts.set(name, text);
+    const isOpen = text !== undefined && this.#config.secretKeys.length === 0 && !text.lines.some(isSealed);
+    const sha256 = isOpen ? { sha256: createHash("sha256").update(bytes).digest("hex") } : {};
+    return { bytes: bytes.length, hash: text?.hash ?? this.#seal(bytes), ...sha256 };
   }
 
   #rights({ mode, uid, gid }: FileStat): Rights {

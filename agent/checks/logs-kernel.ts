@@ -89,8 +89,9 @@ export class KernelLog {
   }
 
   #take(text: string, now: number): boolean {
-    const record = parseRecord(text);
     const { next } = this.#state;
+    if (Number(text.slice(text.indexOf(",") + 1, text.indexOf(",", text.indexOf(",") + 1))) < next) return false;
+    const record = parseRecord(text);
     if (record === undefined || record.seq < next) return false;
     if (!this.#passOver && record.seq > next) {
       this.#state.lost += record.seq - next;

@@ -10,6 +10,7 @@ export const LINE_BYTES = 4_096;
 /** Told of every line that matches, with its text (UTF-8, what is not is replaced). */
 export type OnHit = (pattern: Pattern, line: string) => void;
 
+/** A pattern, and its expression once a line needed it. */
 interface Compiled {
   pattern: Pattern;
   search: Search | undefined;
@@ -25,23 +26,14 @@ const NEWLINE = 10;
 
 /** Finds patterns in lines. `isKernel`: the lines are the kernel's own; undefined when each must say so itself. */
 export class Matcher {
-  readonly #probes: readonly Probe[];
   readonly #compiled: readonly Compiled[];
+  /** Made for the first text: whoever brings single lines needs none. */
+  #probes: readonly Probe[] | undefined;
   /** Lines of one text that have to be looked at: their beginning, and the patterns they may match. Used again. */
   readonly #lines = new Map<number, readonly Compiled[]>();
 
   constructor(patterns: readonly Pattern[]) {
-    this.#compiled = patterns.map((pattern) => ({
-      pattern,
-      search: pattern.regex === undefined ? undefined : compile(pattern.regex),
-    }));
-    const literals = this.#compiled.flatMap((compiled) =>
-      compiled.pattern.literals.map((literal) => ({ compiled, bytes: Buffer.from(literal).toString("latin1") })),
-    );
-    this.#probes = needlesFor(literals.map(({ bytes }) => bytes)).map(({ bytes, literals: owned }) => ({
-      bytes: Buffer.from(bytes, "latin1"),
-      patterns: [...new Set(owned.flatMap((i) => literals[i]?.compiled ?? []))],
-    }));
+    this.#compiled = patterns.map((pattern) => ({ pattern, search: undefined }));
   }
 
   /** Everything sought, for a filter before us. */
@@ -52,7 +44,7 @@ export class Matcher {
   /** Looks through whole lines, the last one with its newline or without. Hits come in the order of the lines. */
   scan(text: Buffer, onHit: OnHit, isKernel?: boolean): void {
     const lines = this.#lines;
-    for (const { bytes: needle, patterns } of this.#probes) {
+    for (const { bytes: needle, patterns } of (this.#probes ??= probesFor(this.#compiled))) {
       for (let at = text.indexOf(needle); at >= 0; ) {
         const from = text.lastIndexOf(NEWLINE, at) + 1;
         const before = lines.get(from);
@@ -77,10 +69,22 @@ export class Matcher {
   }
 
   #look(line: string, candidates: readonly Compiled[], onHit: OnHit, isKernel: boolean | undefined): void {
-    for (const { pattern, search } of candidates) {
+    for (const one of candidates) {
+      const { pattern } = one;
       if (!pattern.literals.some((literal) => line.includes(literal))) continue;
       if (pattern.from === "kernel" && !(isKernel ?? line.includes("kernel:"))) continue;
-      if (search === undefined || isFound(search, line)) onHit(pattern, line);
+      if (pattern.regex !== undefined) one.search ??= compile(pattern.regex);
+      if (one.search === undefined || isFound(one.search, line)) onHit(pattern, line);
     }
   }
+}
+
+function probesFor(all: readonly Compiled[]): Probe[] {
+  const literals = all.flatMap((compiled) =>
+    compiled.pattern.literals.map((literal) => ({ compiled, bytes: Buffer.from(literal).toString("latin1") })),
+  );
+  return needlesFor(literals.map(({ bytes }) => bytes)).map(({ bytes, literals: owned }) => ({
+    bytes: Buffer.from(bytes, "latin1"),
+    patterns: [...new Set(owned.flatMap((i) => literals[i]?.compiled ?? []))],
+  }));
 }

@@ -34,26 +34,32 @@ const SKIP_NS = 4_800;
 /** A first byte that comes more often makes the search of a long text skip. */
 const PATIENCE = 0.5;
 
-/** The cheapest set of needles that finds all `literals` (bytes as latin1), by greedy choice. */
+/**
+ * A cheap set of needles that finds all `literals` (bytes as latin1): for each literal the part that costs least, shared
+ * by as many as have it.
+ */
 export function needlesFor(literals: readonly string[]): Needle[] {
-  const owners = new Map<string, Set<number>>();
-  for (const [i, literal] of literals.entries())
-    for (const part of partsOf(literal)) owners.set(part, (owners.get(part) ?? new Set()).add(i));
-  const open = new Set(literals.keys());
-  const needles: Needle[] = [];
-  while (open.size > 0) {
-    let best: { bytes: string; covers: number[]; price: number } | undefined;
-    for (const [bytes, of] of owners) {
-      const covers = [...of].filter((i) => open.has(i));
-      if (covers.length === 0) continue;
-      const price = priceOf(bytes) / covers.length;
-      // of two equally cheap the longer one, which stops less often for nothing
-      if (best === undefined || price < best.price || (price === best.price && bytes.length > best.bytes.length))
-        best = { bytes, covers, price };
+  const parts = literals.map(partsOf);
+  const owners = new Map<string, number[]>();
+  for (const [i, of] of parts.entries())
+    for (const part of new Set(of)) {
+      const known = owners.get(part);
+      if (known === undefined) owners.set(part, [i]);
+      else known.push(i);
     }
-    if (best === undefined) break;
-    for (const i of best.covers) open.delete(i);
-    needles.push({ bytes: best.bytes, literals: best.covers });
+  const shareOf = (part: string): number => priceOf(part) / (owners.get(part)?.length ?? 1);
+  const covered = new Set<number>();
+  const needles: Needle[] = [];
+  for (const [i, of] of parts.entries()) {
+    if (covered.has(i)) continue;
+    let [best = "", least] = [of[0], Number.POSITIVE_INFINITY];
+    for (const part of of) {
+      const share = shareOf(part);
+      if (share < least) [best, least] = [part, share];
+    }
+    const found = (owners.get(best) ?? []).filter((one) => !covered.has(one));
+    for (const one of found) covered.add(one);
+    needles.push({ bytes: best, literals: found });
   }
   return needles;
 }

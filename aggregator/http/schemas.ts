@@ -12,6 +12,7 @@ import {
   page,
 } from "../../protocol/api.ts";
 import { ApiDailyRecord, ApiDailyRow } from "../../protocol/api-daily.ts";
+import { ApiHistoryPoint, ApiTrend } from "../../protocol/api-history.ts";
 import {
   ApiInventory,
   ApiInventoryChange,
@@ -20,7 +21,6 @@ import {
   ApiPackage,
 } from "../../protocol/api-inventory.ts";
 import { Failure } from "../../protocol/failure.ts";
-import { ApiHistoryPoint, ApiTrend } from "../../protocol/api-history.ts";
 import { PACKAGE_PATTERN, VERSION_PATTERN } from "../../protocol/inventory-limits.ts";
 import { TICKET_STATES } from "../../protocol/ticket.ts";
 import { CODE_PATTERN, ID_PATTERN, TICKET_PATTERN } from "../../protocol/topics.ts";

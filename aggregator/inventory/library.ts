@@ -10,7 +10,8 @@ const ASK_AT_ONCE = 20;
 const NEW = { burst: 4, everyMs: 60_000 };
 
 interface Want {
-  hash: string;
+  /** Undefined while `info` names none: when it was asked last is remembered. */
+  hash: string | undefined;
   askAt: number;
   askedAt: number;
   pauseMs: number;
@@ -49,11 +50,15 @@ export class InventoryLibrary {
 
   /** `info` names this document, or none. */
   said(device: string, hash: string | undefined, now: number): void {
-    if (hash === undefined || this.has(device, hash)) {
+    const known = this.#wanted.get(device);
+    if (hash === undefined) {
+      if (known !== undefined) known.hash = undefined;
+      return;
+    }
+    if (this.has(device, hash)) {
       this.#wanted.delete(device);
       return;
     }
-    const known = this.#wanted.get(device);
     const askAt = now + PATIENCE_MS;
     if (known === undefined) {
       this.#wanted.set(device, { hash, askAt, askedAt: Number.NEGATIVE_INFINITY, pauseMs: AGAIN.firstMs });
@@ -68,7 +73,7 @@ export class InventoryLibrary {
     const due: string[] = [];
     for (const [device, want] of this.#wanted) {
       if (due.length >= ASK_AT_ONCE) break;
-      if (want.askAt > now) continue;
+      if (want.askAt > now || want.hash === undefined) continue;
       due.push(device);
       want.askedAt = now;
       want.askAt = now + want.pauseMs;

@@ -19,7 +19,7 @@ import { copyMeans, openDay, putHour, readHour, sealDay } from "./history-day.ts
 import { addMoments, type Moment, readMoment, readMoments, writeMoment } from "./history-samples.ts";
 import { SeriesBook } from "./history-series.ts";
 import { migrate } from "./schema.ts";
-import { BUCKETS, HISTORY_MIGRATIONS } from "./schema-history.ts";
+import { BUCKETS, HISTORY_MIGRATIONS, placeOf, timeOf } from "./schema-history.ts";
 import { type Cell, Sql } from "./sql.ts";
 
 export interface HistoryOptions {
@@ -153,64 +153,64 @@ class SqliteHistory implements HistoryStore {
 
   /** To the samples of that hour, and from all of them to its hourly values. */
   #move(series: number, hour: number, moments: readonly Moment[]): void {
-    const row = this.#sql.get("SELECT samples FROM raw WHERE hour = ? AND series = ?", hour, series);
+    const at = placeOf(hour, series);
+    const row = this.#sql.get("SELECT samples FROM raw WHERE at = ?", at);
     const known = row === undefined ? undefined : blobOf(row["samples"]);
     const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
     const made = addMoments(known, moments, width, this.#everyMs);
     if (made === undefined) return;
     if (row === undefined) {
-      this.#sql.run("INSERT INTO raw (hour, series, samples) VALUES (?, ?, ?)", hour, series, made);
+      this.#sql.run("INSERT INTO raw (at, samples) VALUES (?, ?)", at, made);
       this.#count("raw", 1);
-    } else this.#sql.run("UPDATE raw SET samples = ? WHERE hour = ? AND series = ?", made, hour, series);
+    } else this.#sql.run("UPDATE raw SET samples = ? WHERE at = ?", made, at);
     this.#workOut(series, hour, readMoments(made));
   }
 
   #workOut(series: number, hour: number, moments: readonly Moment[]): void {
     const day = dayOf(hour);
-    const row = this.#sql.get("SELECT hours FROM day WHERE day = ? AND series = ?", day, series);
+    const at = placeOf(day, series);
+    const row = this.#sql.get("SELECT hours FROM day WHERE at = ?", at);
     const known = row === undefined ? undefined : openDay(blobOf(row["hours"]));
     const hours = putHour(known, hour - day * HOURS_A_DAY, moments);
     if (row !== undefined) {
-      this.#sql.run("UPDATE day SET hours = ?, sealed = 0 WHERE day = ? AND series = ?", hours, day, series);
+      this.#sql.run("UPDATE day SET hours = ?, sealed = 0 WHERE at = ?", hours, at);
       return;
     }
-    this.#sql.run("INSERT INTO day (day, series, sealed, hours) VALUES (?, ?, 0, ?)", day, series, hours);
+    this.#sql.run("INSERT INTO day (at, sealed, hours) VALUES (?, 0, ?)", at, hours);
     this.#sql.run("UPDATE series SET last_day = ? WHERE id = ? AND last_day < ?", day, series, day);
     this.#count("day", 1);
   }
 
   async seal(before: number, limit: number): Promise<number> {
     return this.#transact(() => {
-      const rows = this.#sql.all(
-        "SELECT series, day, hours FROM day WHERE sealed = 0 AND day < ? ORDER BY day LIMIT ?",
-        ...[before, limit],
-      );
-      for (const { series = 0, day = 0, hours } of rows) {
+      const text = "SELECT at, hours FROM day WHERE sealed = 0 AND at < ? ORDER BY at LIMIT ?";
+      const rows = this.#sql.all(text, placeOf(before, 0), limit);
+      for (const { at = 0, hours } of rows) {
         const plain = openDay(blobOf(hours));
         const bytes = plain === undefined ? blobOf(hours) : sealDay(plain);
-        this.#sql.run("UPDATE day SET hours = ?, sealed = 1 WHERE day = ? AND series = ?", bytes, day, series);
+        this.#sql.run("UPDATE day SET hours = ?, sealed = 1 WHERE at = ?", bytes, at);
       }
       return rows.length;
     });
   }
 
   async forgetRaw(hour: number, limit: number): Promise<number> {
-    return this.#transact(() => {
-      const old = "SELECT hour, series FROM raw WHERE hour < ? ORDER BY hour LIMIT ?";
-      const gone = this.#sql.run(`DELETE FROM raw WHERE (hour, series) IN (${old})`, hour, limit);
-      this.#count("raw", -gone);
-      return gone;
-    });
+    return this.#transact(() => this.#forget("raw", hour, limit));
   }
 
   async forgetDays(day: number, limit: number): Promise<number> {
     return this.#transact(() => {
-      const old = "SELECT day, series FROM day WHERE day < ? ORDER BY day LIMIT ?";
-      const gone = this.#sql.run(`DELETE FROM day WHERE (day, series) IN (${old})`, day, limit);
-      this.#count("day", -gone);
+      const gone = this.#forget("day", day, limit);
       if (gone < limit) this.#book.forget(day, limit);
       return gone;
     });
+  }
+
+  #forget(table: "raw" | "day", before: number, limit: number): number {
+    const old = `SELECT at FROM ${table} WHERE at < ? ORDER BY at LIMIT ?`;
+    const gone = this.#sql.run(`DELETE FROM ${table} WHERE at IN (${old})`, placeOf(before, 0), limit);
+    this.#count(table, -gone);
+    return gone;
   }
 
   async shrink(pages: number): Promise<void> {
@@ -277,11 +277,10 @@ class SqliteHistory implements HistoryStore {
 
   /** Rows of one series in the order of time, one by one: how many are needed shows on the way. */
   *#rows(table: "raw" | "day", series: number, from: number, to: number): Generator<{ at: number; bytes: Uint8Array }> {
-    const [key, bytes] = table === "raw" ? ["hour", "samples"] : ["day", "hours"];
-    const text = `SELECT ${bytes} AS bytes FROM ${table} WHERE ${key} = ? AND series = ?`;
-    const [first, last] = this.#ends(table, key);
+    const text = `SELECT ${table === "raw" ? "samples" : "hours"} AS bytes FROM ${table} WHERE at = ?`;
+    const [first, last] = this.#ends(table);
     for (let at = Math.max(from, first); at <= Math.min(to, last); at += 1) {
-      const row = this.#sql.get(text, at, series);
+      const row = this.#sql.get(text, placeOf(at, series));
       const known = row === undefined ? undefined : blobOf(row["bytes"]);
       const whole = table === "raw" ? this.#withRecent(known, series, at) : known;
       if (whole !== undefined) yield { at, bytes: whole };
@@ -289,15 +288,19 @@ class SqliteHistory implements HistoryStore {
   }
 
   /** The first and the last time there is anything of; of samples those that are not worked out too. */
-  #ends(table: "raw" | "day", key: string): [first: number, last: number] {
-    const ends = (of: string) =>
-      this.#sql.get(`SELECT min(${key}) AS first, (SELECT max(${key}) FROM ${of}) AS last FROM ${of}`);
-    const found = (table === "raw" ? ["raw", "recent"] : [table]).map(ends);
-    const told = found.filter((row) => typeof row?.["first"] === "number");
-    return [
-      Math.min(...told.map((row) => Number(row?.["first"]))),
-      Math.max(...told.map((row) => Number(row?.["last"]))),
-    ];
+  #ends(table: "raw" | "day"): [first: number, last: number] {
+    const ends = [
+      this.#sql.get(`SELECT (SELECT min(at) FROM ${table}) AS first, (SELECT max(at) FROM ${table}) AS last`),
+    ]
+      .filter((row) => typeof row?.["first"] === "number")
+      .map((row) => [timeOf(Number(row?.["first"])), timeOf(Number(row?.["last"]))] as const);
+    if (table === "raw") {
+      const row = this.#sql.get(
+        "SELECT (SELECT min(hour) FROM recent) AS first, (SELECT max(hour) FROM recent) AS last",
+      );
+      if (typeof row?.["first"] === "number") ends.push([row["first"], Number(row["last"])]);
+    }
+    return [Math.min(...ends.map(([first]) => first)), Math.max(...ends.map(([, last]) => last))];
   }
 
   #withRecent(known: Uint8Array | undefined, series: number, hour: number): Uint8Array | undefined {
@@ -324,7 +327,7 @@ class SqliteHistory implements HistoryStore {
     const levels = figures.map(() => new Float64Array(count).fill(Number.NaN));
     const [first, last] = [dayOf(from), dayOf(from + count - 1)];
     for (let day = first; day <= last; day += 1) {
-      const row = this.#sql.get("SELECT hours FROM day WHERE day = ? AND series = ?", day, id);
+      const row = this.#sql.get("SELECT hours FROM day WHERE at = ?", placeOf(day, id));
       const plain = row === undefined ? undefined : openDay(blobOf(row["hours"]));
       if (plain === undefined) continue;
       const begins = day * HOURS_A_DAY;

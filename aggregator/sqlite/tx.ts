@@ -1,7 +1,7 @@
 import type { DeviceInfo } from "../../protocol/from-device.ts";
-import type { AlarmRow, DeviceRow, InboxEntry, TicketEvent, TicketRow, Tx } from "../store.ts";
 import type { DailyTx } from "../daily-store.ts";
 import type { InventoryTx } from "../inventory-store.ts";
+import type { AlarmRow, DeviceRow, InboxEntry, TicketEvent, TicketRow, Tx } from "../store.ts";
 import { sqliteDailyTx } from "./daily.ts";
 import type { DeviceCache } from "./devices.ts";
 import { sqliteInventoryTx } from "./inventory.ts";

@@ -79,6 +79,7 @@ function agentOf({
       watchdogMs: 60_000,
       takeInventory: async () => ({}),
       self: ["vigil-agent"],
+      tidyHeap: () => {},
       run: async () => "",
       keep: {
         folder: folderAt("/nonexistent/vigil"),
@@ -435,4 +436,16 @@ describe("the day's check", () => {
     expect(issues).toContain('"daily","at"');
     expect(issues).toContain("minute");
   });
+});
+
+test("the heap is collected as a whole once in 360 slow rounds, an hour at the usual pace", async () => {
+  let tidied = 0;
+  const agent = agentOf({ checks: { self: {} }, parts: { tidyHeap: () => (tidied += 1) } });
+  await agent.clock.wind(3_500_000);
+  expect(tidied).toBe(0);
+  await agent.clock.wind(200_000);
+  expect(tidied).toBe(1);
+  await agent.clock.wind(7_200_000);
+  expect(tidied).toBe(3);
+  await agent.end();
 });

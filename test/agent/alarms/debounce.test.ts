@@ -2,6 +2,15 @@ import { describe, expect, test } from "vitest";
 import { retire } from "../../../agent/alarms/ledger.ts";
 import { Device, disk, judged, MIN, S, unknown, WALL } from "./kit.ts";
 
+test("a title of its own goes before the check's, with the reason it belongs to", () => {
+  const device = new Device();
+  const own = { title: { zh: "解码失败", en: "Decoder failed" } };
+  device.keep(40 * S, [{ ...judged("/var", "major"), ...own }]);
+  expect(device.last).toMatchObject({ title_zh: "解码失败", title_en: "Decoder failed" });
+  device.keep(70 * S, [judged("/var", "ok")]);
+  expect(device.last).toMatchObject({ active: false, title_en: "Disk space low" });
+});
+
 describe("hold times", () => {
   test("a fault is raised once it has lasted for the hold-on, dated at its beginning", () => {
     const device = new Device();

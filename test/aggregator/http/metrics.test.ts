@@ -12,6 +12,12 @@ const COUNTERS = {
   vigil_refused_total: [{ labels: { code: "MESSAGE_INVALID" }, value: 2 }],
   vigil_intake_lag_seconds: 0.004,
   vigil_intake_queue: 12,
+  vigil_history_samples_total: 5,
+  vigil_history_dropped_total: [{ labels: { because: "disk" }, value: 1 }],
+  vigil_history_removed_total: [{ labels: { because: "age" }, value: 4 }],
+  vigil_history_rows: [{ labels: { kind: "raw" }, value: 9 }],
+  vigil_history_bytes: 40_960,
+  vigil_trends_looked_total: 8,
 };
 
 test("metrics are OpenMetrics: every name with its type and help, the store's rows counted, an end mark", async () => {
