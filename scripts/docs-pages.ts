@@ -1,6 +1,6 @@
 import { type JSONSchema, toJSONSchema } from "zod/v4/core";
-import { FAILURES } from "../protocol/failure.ts";
 import example from "../deploy/examples/checks.json" with { type: "json" };
+import { FAILURES } from "../protocol/failure.ts";
 import { MESSAGES, type MessageKind } from "../protocol/messages.ts";
 import { asyncApi, type Message } from "./docs-asyncapi.ts";
 import { checksPage } from "./docs-checks.ts";

@@ -44,7 +44,8 @@ export class Matcher {
   /** Looks through whole lines, the last one with its newline or without. Hits come in the order of the lines. */
   scan(text: Buffer, onHit: OnHit, isKernel?: boolean): void {
     const lines = this.#lines;
-    for (const { bytes: needle, patterns } of (this.#probes ??= probesFor(this.#compiled))) {
+    this.#probes ??= probesFor(this.#compiled);
+    for (const { bytes: needle, patterns } of this.#probes) {
       for (let at = text.indexOf(needle); at >= 0; ) {
         const from = text.lastIndexOf(NEWLINE, at) + 1;
         const before = lines.get(from);

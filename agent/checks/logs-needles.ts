@@ -34,34 +34,54 @@ const SKIP_NS = 4_800;
 /** A first byte that comes more often makes the search of a long text skip. */
 const PATIENCE = 0.5;
 
-/**
- * A cheap set of needles that finds all `literals` (bytes as latin1): for each literal the part that costs least, shared
- * by as many as have it.
- */
+/** A part of literals that could be sought. */
+interface Part {
+  bytes: string;
+  price: number;
+  /** Literals that contain it. */
+  of: number[];
+  /** How many of them have no needle yet. */
+  open: number;
+}
+
+/** The cheapest set of needles that finds all `literals` (bytes as latin1), by greedy choice. */
 export function needlesFor(literals: readonly string[]): Needle[] {
-  const parts = literals.map(partsOf);
-  const owners = new Map<string, number[]>();
-  for (const [i, of] of parts.entries())
-    for (const part of new Set(of)) {
-      const known = owners.get(part);
-      if (known === undefined) owners.set(part, [i]);
-      else known.push(i);
-    }
-  const shareOf = (part: string): number => priceOf(part) / (owners.get(part)?.length ?? 1);
+  const parts = new Map<string, Part>();
+  const partsIn = literals.map((literal, i) =>
+    [...new Set(partsOf(literal))].map((bytes) => {
+      const part = parts.get(bytes) ?? { bytes, price: priceOf(bytes), of: [], open: 0 };
+      parts.set(bytes, part);
+      part.of.push(i);
+      part.open += 1;
+      return part;
+    }),
+  );
   const covered = new Set<number>();
   const needles: Needle[] = [];
-  for (const [i, of] of parts.entries()) {
-    if (covered.has(i)) continue;
-    let [best = "", least] = [of[0], Number.POSITIVE_INFINITY];
-    for (const part of of) {
-      const share = shareOf(part);
-      if (share < least) [best, least] = [part, share];
+  while (covered.size < literals.length) {
+    const best = cheapest(parts.values());
+    if (best === undefined) break;
+    const found = best.of.filter((i) => !covered.has(i));
+    for (const i of found) {
+      covered.add(i);
+      for (const part of partsIn[i] ?? []) part.open -= 1;
     }
-    const found = (owners.get(best) ?? []).filter((one) => !covered.has(one));
-    for (const one of found) covered.add(one);
-    needles.push({ bytes: best, literals: found });
+    needles.push({ bytes: best.bytes, literals: found });
   }
   return needles;
+}
+
+/** The least price for each literal found; of equal ones the longer, which stops less often for nothing. */
+function cheapest(parts: Iterable<Part>): Part | undefined {
+  let best: Part | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const part of parts) {
+    if (part.open === 0) continue;
+    const share = part.price / part.open;
+    if (share < least || (share === least && part.bytes.length > (best?.bytes.length ?? 0)))
+      [best, least] = [part, share];
+  }
+  return best;
 }
 
 /** What can stand for a literal: itself, and short parts of it, some of which others share. */
