@@ -1,7 +1,11 @@
 import { isOpen } from "../protocol/ticket.ts";
+import { OWN_CHECK } from "./decode.ts";
 import type { AlarmRow, DeviceRow, TicketRow } from "./store.ts";
 
 /** Which of a device's own words say why it was not heard? Pure: the table, and the times at which a word counts. */
+
+/** The alarm of a device of ours that is not heard. */
+export const OFFLINE = `${OWN_CHECK}.offline`;
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -21,7 +25,7 @@ interface Account {
 const ACCOUNTS: readonly Account[] = [
   {
     check: "network",
-    reasons: ["carrier", "side-carrier", "lower", "address", "route", "gateway", "gateway-rtt", "dns", "broker"],
+    reasons: ["carrier", "side-carrier", "lower", "address", "route", "gateway", "dns", "broker"],
   },
   // shares of the last hour, or of as many probes
   { check: "network", reasons: ["gateway-loss", "broker-loss"], lastsMs: HOUR + 5 * MINUTE },
@@ -50,7 +54,7 @@ export function accountsFor(word: Word, offline: Offline, device: Known, ticket:
   if (isBirth) return true;
   const marginMs = 2_000 * device.heartbeatS;
   const raisedAt = ourTime(word.since, device);
-  const from = ticket.code === "device.offline" ? Math.min(ticket.occurred_at, offline.since) : offline.since;
+  const from = ticket.code === OFFLINE ? Math.min(ticket.occurred_at, offline.since) : offline.since;
   const to = offline.active ? Number.POSITIVE_INFINITY : offline.ts;
   return raisedAt >= from - marginMs && raisedAt <= to + marginMs;
 }

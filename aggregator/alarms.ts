@@ -1,6 +1,8 @@
 import { comparePlaces, type Place } from "../protocol/boot.ts";
 import type { AlarmChange } from "../protocol/from-device.ts";
 import type { Severity } from "../protocol/severity.ts";
+import { OFFLINE } from "./absence.ts";
+import { Accounts } from "./accounts.ts";
 import type { Change } from "./changes.ts";
 import { type HeardOf, isOwn, OWN_CHECK } from "./decode.ts";
 import type { News } from "./news.ts";
@@ -27,7 +29,6 @@ export type OwnAlarm = Pick<
 
 /** Why a device of ours is not heard. */
 export type Unheard = "silent" | "offline" | "shutdown";
-export const OFFLINE = `${OWN_CHECK}.offline`;
 
 /** What is explained through others is due after them, a millisecond for each: a chain ends this much later at most. */
 const CHAIN_MS = 1_000;
@@ -38,10 +39,12 @@ type Was = Change & { kind: "alarm" };
 export class Alarms {
   readonly #desk: TicketDesk;
   readonly #rules: AlarmRules;
+  readonly #accounts: Accounts;
 
   constructor(desk: TicketDesk, rules: AlarmRules) {
     this.#desk = desk;
     this.#rules = rules;
+    this.#accounts = new Accounts(desk, rules.childGraceMs);
   }
 
   /** Applies a claimed change, in the order of its place and never of its arrival. */
@@ -108,10 +111,27 @@ export class Alarms {
       const waiting = await tx.alarm(row.device, row.code); // its cause may have been opened just now, and taken it along
       if (waiting?.opensAt === undefined) continue;
       const { opensAt: _, ...due } = waiting;
-      if (waiting.active) await this.#begin(tx, due, await this.#cause(tx, due), news);
+      if (waiting.active) await this.#due(tx, waiting, news);
       else await tx.saveAlarm(due);
     }
     return due.length;
+  }
+
+  /** Its time has come: a ticket, or a place in that of an absence. */
+  async #due(tx: Tx, row: AlarmRow, news: News): Promise<AlarmRow> {
+    const { opensAt: _, ...due } = row;
+    if (row.code === OFFLINE) {
+      const before = await this.#accounts.foretold(tx, due);
+      if (before !== undefined) return this.#begin(tx, { ...due, explainedBy: before.code }, before, news);
+    }
+    const cause = await this.#cause(tx, due);
+    const hosted = cause?.active && cause.ticket !== undefined;
+    const told = hosted || due.toldIn !== undefined ? due : await this.#accounts.enter(tx, due, cause, news);
+    const opensAt = hosted ? undefined : await this.#accounts.waits(tx, told, cause, news.now);
+    if (opensAt === undefined) return this.#begin(tx, told, cause, news);
+    const waiting = { ...told, opensAt };
+    await tx.saveAlarm(waiting);
+    return waiting;
   }
 
   async #apply(tx: Tx, was: AlarmRow | undefined, row: AlarmRow, news: News): Promise<void> {
@@ -122,7 +142,7 @@ export class Alarms {
   }
 
   async #starts(tx: Tx, row: AlarmRow, news: News): Promise<AlarmRow> {
-    const { ticket: _, ...fresh } = row;
+    const { ticket: _, toldIn: __, ...fresh } = row;
     return this.#wait(tx, fresh, news);
   }
 
@@ -136,16 +156,18 @@ export class Alarms {
     const cause = await this.#cause(tx, row);
     if (cause?.active && cause.ticket !== undefined) return this.#begin(tx, row, cause, news);
     const holdOnMs = this.#rules.holdOnMs(row.code);
-    const explained = outlasts || explainer(row) !== undefined;
+    const told = await this.#accounts.enter(tx, row, cause, news, row.toldIn === undefined ? undefined : row);
+    const explained = outlasts || explainer(row) !== undefined || told.toldIn !== undefined;
     const waitMs = explained ? Math.max(holdOnMs, this.#rules.childGraceMs) : holdOnMs;
-    if (waitMs === 0) return this.#begin(tx, row, undefined, news);
-    const waiting = { ...row, opensAt: news.now + waitMs };
+    if (waitMs === 0) return this.#due(tx, told, news);
+    const waiting = { ...told, opensAt: news.now + waitMs };
     await tx.saveAlarm(waiting);
     return waiting;
   }
 
   /** Gives an active alarm its place: a child joins its cause's ticket, any other has one of its own. */
-  async #begin(tx: Tx, row: AlarmRow, cause: AlarmRow | undefined, news: News): Promise<AlarmRow> {
+  async #begin(tx: Tx, from: AlarmRow, cause: AlarmRow | undefined, news: News): Promise<AlarmRow> {
+    const row = await this.#accounts.leave(tx, from, news);
     const joins = cause?.active === true && cause.ticket !== undefined;
     const ticket = joins
       ? await this.#desk.enter(tx, "joins", { ...row, ...(cause.ticket && { ticket: cause.ticket }) }, news)
@@ -178,18 +200,20 @@ export class Alarms {
 
   /** Without a ticket yet: a new explanation, or the loss of one, sets the time anew; else the first time stands. */
   async #stillWaits(tx: Tx, was: AlarmRow, row: AlarmRow, news: News): Promise<AlarmRow> {
+    const told = row.toldIn === undefined ? row : await this.#accounts.enter(tx, row, undefined, news, was);
     if (explainer(was) !== explainer(row) || row.opensAt === undefined)
-      return this.#wait(tx, row, news, await this.#outlasts(tx, was, row));
-    await tx.saveAlarm(row);
-    return row;
+      return this.#wait(tx, told, news, await this.#outlasts(tx, was, row));
+    await tx.saveAlarm(told);
+    return told;
   }
 
   async #ends(tx: Tx, was: AlarmRow | undefined, row: AlarmRow, news: News): Promise<AlarmRow> {
-    const { opensAt: _, ...ended } = row;
+    const { opensAt: _, ...over } = row;
+    const ended = await this.#accounts.end(tx, over, news);
     await tx.saveAlarm(ended);
     if (was?.active !== true) return ended;
     await this.#releaseAll(tx, ended, ended.ticket, this.#rules.childGraceMs, news);
-    if (ended.ticket !== undefined) await this.#desk.enter(tx, "ends", ended, news);
+    if (over.ticket !== undefined) await this.#desk.enter(tx, "ends", ended, news);
     return ended;
   }
 
@@ -219,7 +243,9 @@ export class Alarms {
     if (body.kind !== "raised" || counted || body.explained_by !== undefined) return;
     if (this.#rules.holdOnMs(was.code) > 0) return;
     const { severity, since } = body;
-    const ticket = await this.#desk.enter(tx, "passes", { ...was, severity, since }, news);
+    const fault = { ...was, severity, since };
+    const ticket =
+      (await this.#accounts.passed(tx, fault, news)) ?? (await this.#desk.enter(tx, "passes", fault, news));
     await tx.saveAlarm({ ...was, countedSince: since, ...(ticket && { ticket }) });
   }
 
@@ -256,6 +282,7 @@ function rowOf({ device, code, body, receivedAt }: HeardOf<"alarm">, was: AlarmR
 const carried = (was: AlarmRow | undefined): Partial<AlarmRow> => ({
   ...(was?.opensAt !== undefined && { opensAt: was.opensAt }),
   ...(was?.ticket !== undefined && { ticket: was.ticket }),
+  ...(was?.toldIn !== undefined && { toldIn: was.toldIn }),
   ...(was?.countedSince !== undefined && { countedSince: was.countedSince }),
 });
 
@@ -284,6 +311,7 @@ function offlineRow(
     ...{ reason: reason ?? was?.reason ?? "silent", flapping: false, since, ts: now, receivedAt: now },
     ...{ boot, seq: (was?.seq ?? 0) + 1 },
     says: reason === undefined ? "heard again" : WORDS[reason],
+    ...(was?.active && was.explainedBy !== undefined && { explainedBy: was.explainedBy }),
     ...carried(was),
   };
 }

@@ -20,13 +20,15 @@ const CHANGES: Record<string, Says> = {
 const CHILDREN: Record<string, Says> = {
   joined: { zh: "由本故障引起的告警并入", en: "alarm explained by this fault joined" },
   left: { zh: "告警不再由本故障引起", en: "alarm no longer explained by this fault" },
+  accounts: { zh: "设备自述", en: "the device's own word" },
+  accounted: { zh: "设备自述", en: "the device's own word" },
 };
 const REASONS: Record<string, Says> = { severity: { zh: "随告警级别", en: "as the alarm's severity" } };
 
 /**
  * One entry of a timeline as a sentence. Total: it reads what `data` holds and leaves out what it lacks. Keys it knows:
- * `code`, `device`, `title_zh`, `title_en`, `severity`, `level`, `value`, `unit`, `change` (raised, changed, cleared; joined, left),
- * `from`, `to` (levels), `reason`, `reopened` (how often), `changes` (how many), `recurrence_of`.
+ * `code`, `device`, `title_zh`, `title_en`, `severity`, `level`, `value`, `unit`, `change` (raised, changed, cleared; joined, left,
+ * accounts, accounted), `from`, `to` (levels; times of a child), `reason`, `reopened` (how often), `changes` (how many), `recurrence_of`.
  */
 export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
   const { data } = event;
@@ -54,7 +56,7 @@ export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
     case "flapping":
       return join(both("告警抖动，工单保持打开", "alarm flapping, ticket stays open"), times(data["changes"]), alarm);
     case "child":
-      return join(CHILDREN[text(data["change"])] ?? both("关联告警", "related alarm"), alarm);
+      return join(CHILDREN[text(data["change"])] ?? both("关联告警", "related alarm"), alarm, span(data));
   }
 }
 
@@ -96,6 +98,12 @@ function levelOf(level: Data[string] | undefined): Says {
 function arrow(from: Data[string] | undefined, to: Data[string] | undefined): Says {
   const [a, b] = [levelOf(from), levelOf(to)];
   return both(place([a.zh, "→", b.zh]), place([a.en, "→", b.en]));
+}
+
+function span(data: Data): Says {
+  const [from, to] = [text(data["from"]), text(data["to"])];
+  if (from === "") return both("", "");
+  return to === "" ? both(`自 ${from} 起`, `from ${from}`) : both(`${from} 至 ${to}`, `from ${from} to ${to}`);
 }
 
 function reasonOf(reason: Data[string] | undefined): Says {

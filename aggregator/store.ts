@@ -55,6 +55,8 @@ export interface AlarmRow {
   opensAt?: number;
   /** Ticket it belongs to. */
   ticket?: string;
+  /** While active without a ticket of its own: the ticket of an absence in whose timeline it stands as the device's own word. */
+  toldIn?: string;
   /** `since` of the fault last given to a ticket: a raise that comes late is not counted twice. */
   countedSince?: number;
 }

@@ -12,6 +12,12 @@ const WAIT_MS = 3_000;
 /** The servers' word on our clock holds so long against the aggregator's. */
 const TRUTH_MS = 2 * 3_600_000;
 
+/** Holds an alarm from before a restart: left out, it would clear. */
+const NOT_HEARD: Verdict = {
+  ...{ state: "judged", subject: "skew", grade: "ok", holds: "major", reason: "skew", readings: {} },
+  says: "the aggregator's clock was not heard yet",
+};
+
 /** The whole check at work: the wall clock in each round, everything else in turns of its own. */
 export function openClockJudge(config: ClockConfig, ports: CheckPorts, wall: WallJudge): Judge {
   return new ClockJudge(config, ports, wall);
@@ -33,6 +39,7 @@ class ClockJudge implements Judge {
     this.#config = config;
     this.#ports = ports;
     this.#wall = wall;
+    this.#skewVerdict = ports.link === undefined ? undefined : NOT_HEARD; // by hand nobody listens
     const { machine, clock, random, redact } = ports;
     this.#servers = new NtpServers(config, { machine, clock, byHand: ports.link === undefined });
     this.#turns = inTurns(this.#allTurns(), { clock, random, redact, atOnce: 3, waitMs: WAIT_MS });

@@ -12,6 +12,11 @@ const NTP_PORT = 123;
 /** In a row. */
 const FAILURES = 2;
 const SUBJECT = "offset";
+/** Holds an alarm from before a restart: left out, it would clear. */
+const NO_RATE_YET: Verdict = {
+  ...{ state: "judged", subject: "drift", grade: "ok", holds: "major", reason: "drift", readings: {} },
+  says: "how fast the clock runs is known after an hour",
+};
 
 /** A server's word on the time, or why there is none. */
 type Word = { server: string } & (Sample | { because: string });
@@ -54,7 +59,7 @@ export class NtpServers {
     const words = await Promise.all(this.#servers.map((server) => this.#ask(server, signal)));
     const heard = words.filter((word): word is { server: string } & Sample => !("because" in word));
     const best = middle(heard);
-    if (best === undefined) return [this.#silent(words)];
+    if (best === undefined) return [this.#silent(words), ...this.#drifting()];
     this.#failures = 0;
     const now = this.#ports.clock.now();
     this.#last = { offsetMs: best.offsetMs, at: now };
@@ -80,14 +85,14 @@ export class NtpServers {
     this.#failures += 1;
     const enough = this.#failures >= (this.#ports.byHand ? 1 : FAILURES);
     const says = words.map((word) => `${word.server}: ${"because" in word ? word.because : ""}`).join("; ");
-    const holds = enough || this.#last === undefined ? "minor" : "ok";
+    const holds = enough ? "minor" : "major"; // one silence does not set the clock right
     const about = { state: "judged", subject: SUBJECT, reason: "server", readings: { servers_count: 0 } } as const;
     return { ...about, grade: enough ? "minor" : "ok", holds, says: `no NTP server tells the time (${says})` };
   }
 
   #drifting(): Verdict[] {
     const ppm = this.#drift.ppm();
-    if (ppm === undefined) return [];
+    if (ppm === undefined) return this.#ports.byHand ? [] : [NO_RATE_YET];
     const value = Math.round(ppm * 10) / 10;
     const says = `the clock ${value < 0 ? "loses" : "gains"} ${Math.abs(value)} µs a second (${Math.round(Math.abs(value) * 8.64) / 100} s a day)`;
     const about = { reason: "drift", value, unit: "ppm", says, readings: { drift_ppm: value } };

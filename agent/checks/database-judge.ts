@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import type { Slot } from "../../platform/slot.ts";
 import { type CheckPorts, type Judge, Latch, type Verdict, worstOf } from "./check.ts";
 import { askChild } from "./child.ts";
@@ -17,8 +18,6 @@ export function openDatabases({ databases, deadlineMs }: DatabasesConfig, ports:
   const checks = quickChecks(ports);
   const turns = databases.map((config): Turn => {
     const latch = new Latch();
-    /** Found by the last quick check: it holds until the next one. */
-    let damage: string | undefined;
     return {
       subject: config.name,
       everyMs: config.everyMs,
@@ -29,11 +28,8 @@ export function openDatabases({ databases, deadlineMs }: DatabasesConfig, ports:
         const words = ["database", config.name, ...(full ? ["full"] : [])];
         const deadline = config.deadlineMs + START_MS / 2;
         const answer = await askChild(ports, words, { schema: DatabaseAnswer, deadlineMs: deadline, signal });
-        if (full && answer.state === "answered") {
-          damage = answer.damage;
-          checks.done(config);
-        }
-        return [verdictOf(config, answer, damage, latch, redact)];
+        if (full && answer.state === "answered") checks.done(config, answer.damage);
+        return [verdictOf(config, answer, checks.damageOf(config), latch, redact)];
       },
     };
   });
@@ -69,25 +65,28 @@ function verdictOf(
 
 interface QuickChecks {
   isDue(config: DatabaseConfig): boolean;
-  done(config: DatabaseConfig): void;
+  done(config: DatabaseConfig, damage: string | undefined): void;
+  /** Found by the last one: it holds until the next one. */
+  damageOf(config: DatabaseConfig): string | undefined;
   close(): void;
 }
 
-/** When each file was last looked through, kept over a restart of the agent: each look reads all of it. */
+/** When each file was last looked through, and what was found, kept over a restart of the agent: each look reads all of it. */
 function quickChecks({ clock, keep }: CheckPorts): QuickChecks {
   const slot = keep?.slot(SLOT);
-  const doneAt = readTimes(slot);
+  const done = readDone(slot);
   return {
     isDue({ name, url, quickCheckEveryMs }) {
       if (!url.startsWith("sqlite:") || quickCheckEveryMs === 0) return false;
-      const at = doneAt.get(name);
+      const at = done.get(name)?.at;
       // a wall clock that was set back says nothing
       return at === undefined || clock.wall() - at >= quickCheckEveryMs || at > clock.wall();
     },
-    done({ name }) {
-      doneAt.set(name, clock.wall());
+    damageOf: ({ name, url }) => (url.startsWith("sqlite:") ? done.get(name)?.damage : undefined),
+    done({ name }, damage) {
+      done.set(name, { at: clock.wall(), damage });
       try {
-        slot?.write(JSON.stringify([...doneAt]));
+        slot?.write(JSON.stringify([...done]));
       } catch {
         // /run is full: it is looked through once more after a restart
       }
@@ -96,11 +95,12 @@ function quickChecks({ clock, keep }: CheckPorts): QuickChecks {
   };
 }
 
-function readTimes(slot: Slot | undefined): Map<string, number> {
+const Done = z.array(z.tuple([z.string(), z.object({ at: z.number(), damage: z.optional(z.string()) })]));
+
+function readDone(slot: Slot | undefined): Map<string, { at: number; damage?: string | undefined }> {
   try {
-    const kept: unknown = JSON.parse(slot?.read() ?? "[]");
-    const pairs = Array.isArray(kept) ? kept.filter((pair) => Array.isArray(pair) && typeof pair[1] === "number") : [];
-    return new Map(pairs.map(([name, at]) => [String(name), Number(at)]));
+    const kept = z.safeParse(Done, JSON.parse(slot?.read() ?? "[]"));
+    return new Map(kept.success ? kept.data : []);
   } catch {
     return new Map();
   }

@@ -1,6 +1,5 @@
 import * as z from "zod/mini";
 import { commonConfig } from "./check.ts";
-import { CATALOGUE, type Pattern } from "./logs-catalogue.ts";
 import { regexFault } from "./logs-lint.ts";
 
 const path = z.string().check(z.regex(/^\/.*[^/]$/, "a full path without / at its end"), z.maxLength(1_024));
@@ -37,7 +36,7 @@ const OwnPattern = z
   );
 type OwnPattern = z.infer<typeof OwnPattern>;
 
-const literalsOf = (own: { literal: string | string[] }): string[] =>
+export const literalsOf = (own: { literal: string | string[] }): string[] =>
   typeof own.literal === "string" ? [own.literal] : own.literal;
 
 /** Why the expression of a pattern is refused, by the pattern's name. */
@@ -46,7 +45,11 @@ function faultOf(own: { id: string; literal: string | string[]; regex?: string |
   return why === undefined ? undefined : `an expression that is safe to search for; pattern "${own.id}" is not: ${why}`;
 }
 
-const CATALOGUE_IDS = CATALOGUE.map((pattern) => pattern.id);
+/** Ids of logs-catalogue.ts, which is not loaded before it is needed. */
+export const CATALOGUE_IDS: readonly string[] =
+  "fs-error fs-error-fat fs-error-f2fs fs-readonly fs-unclean io-error mmc-error nand-error memory-hardware oom segfault kernel-fault lockup hung-task watchdog usb-reset usb-disconnect usb-error under-voltage thermal link-flap auth-failed sudo-denied unit-failed cert-expired".split(
+    " ",
+  );
 
 const FollowedConfig = z.strictObject({
   path,
@@ -115,32 +118,4 @@ const isUnique = (texts: readonly string[]): boolean => new Set(texts).size === 
 function unknownPattern(config: LogsConfig): string | undefined {
   const ids = new Set([...CATALOGUE_IDS, ...config.patterns.map((own) => own.id)]);
   return config.files.flatMap(({ patterns = [] }) => patterns).find((one) => !ids.has(one));
-}
-
-/** The site's own patterns, and those of the catalogue that are on, with the site's limits. */
-export function patternsOf(config: LogsConfig): { own: Pattern[]; catalogue: Pattern[] } {
-  const own = config.patterns.map(
-    ({ titleZh: zh, titleEn: en, literal: _literal, regex, ...limits }, i): Pattern => ({
-      ...limits,
-      title: { zh, en },
-      literals: literalsOf(config.patterns[i] ?? { literal: [] }),
-      ...(regex === undefined ? {} : { regex }),
-      from: "any",
-    }),
-  );
-  const catalogue = CATALOGUE.flatMap((pattern): Pattern[] => {
-    const change = config.catalogue[pattern.id];
-    if (change?.enabled === false) return [];
-    const { severity: grade, count: times, windowMs, quietMs } = change ?? {};
-    return [
-      {
-        ...pattern,
-        severity: grade ?? pattern.severity,
-        count: times ?? pattern.count,
-        windowMs: windowMs ?? pattern.windowMs,
-        quietMs: quietMs ?? pattern.quietMs,
-      },
-    ];
-  });
-  return { own, catalogue };
 }

@@ -5,7 +5,8 @@ import type { LogsConfig } from "./logs-config.ts";
 import { excerptOf } from "./logs-excerpt.ts";
 import { parseRecord } from "./logs-kernel.ts";
 import { Matcher } from "./logs-matcher.ts";
-import { type FileSource, findSources, isOfKernel, KERNEL_LOG } from "./logs-sources.ts";
+import { KERNEL_LOG } from "./logs-present.ts";
+import { type FileSource, findSources, isOfKernel } from "./logs-sources.ts";
 
 /** Asked by hand: what stands in the last part of each log? Nothing is followed and nothing is kept. */
 

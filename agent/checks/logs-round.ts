@@ -6,8 +6,9 @@ import { JournalFollower } from "./logs-journal.ts";
 import { FLASH_MS, LogsKeep, type LogsState } from "./logs-keep.ts";
 import { KernelLog } from "./logs-kernel.ts";
 import { Matcher } from "./logs-matcher.ts";
+import { KERNEL_LOG } from "./logs-present.ts";
 import { SourceVerdict, STANDS } from "./logs-source-verdict.ts";
-import { type FileSource, findSources, isOfKernel, KERNEL_LOG, type Sources } from "./logs-sources.ts";
+import { type FileSource, findSources, isOfKernel, type Sources } from "./logs-sources.ts";
 import { Tally } from "./logs-tally.ts";
 
 /** Follows every log, counts what matches, and keeps both together after each round in which something came. */

@@ -1,6 +1,7 @@
 import type { Machine } from "../../platform/machine.ts";
-import type { Pattern } from "./logs-catalogue.ts";
-import { type LogsConfig, patternsOf } from "./logs-config.ts";
+import { CATALOGUE, type Pattern } from "./logs-catalogue.ts";
+import { type LogsConfig, literalsOf } from "./logs-config.ts";
+import { hasJournal, SYSTEM_PATHS, systemFiles } from "./logs-present.ts";
 
 /** Which logs does this machine have, and what is looked for in each? Chosen so that no line comes by two ways. */
 
@@ -18,18 +19,6 @@ export interface Sources {
   kernel: readonly Pattern[] | undefined;
   files: FileSource[];
 }
-
-export const KERNEL_LOG = "/dev/kmsg";
-const JOURNALCTL = ["/usr/bin/journalctl", "/bin/journalctl"];
-const JOURNALS = ["/run/log/journal", "/var/log/journal"];
-/** Syslog's usual files: all but logins, logins. Of each line the first that is there. */
-const SYSLOGS = [
-  ["/var/log/syslog", "/var/log/messages"],
-  ["/var/log/auth.log", "/var/log/secure"],
-] as const;
-/** Only where neither the kernel can be asked nor syslog writes all into one file. */
-const KERNEL_FILE = "/var/log/kern.log";
-const SYSTEM_PATHS: readonly string[] = [...SYSLOGS.flat(), KERNEL_FILE];
 
 /** Finds the sources. `canKernel`: whether /dev/kmsg may be read. */
 export function findSources(machine: Machine, config: LogsConfig, canKernel: boolean): Sources {
@@ -59,28 +48,36 @@ export function findSources(machine: Machine, config: LogsConfig, canKernel: boo
   };
 }
 
-/** Whether there is any log of the machine's own. */
-export const hasLogs = (machine: Machine, config: LogsConfig): boolean =>
-  hasJournal(machine, config) || machine.stat(KERNEL_LOG) !== undefined || systemFiles(machine, false).length > 0;
-
-function hasJournal(machine: Machine, { journal }: LogsConfig): boolean {
-  if (!JOURNALCTL.some((path) => machine.stat(path) !== undefined)) return false;
-  const folders = journal.directory === undefined ? JOURNALS : [journal.directory];
-  return folders.some((folder) => {
-    const names = machine.list(folder);
-    const inside = names.flatMap((name) => (/^[0-9a-f]{32}(\.|$)/.test(name) ? machine.list(`${folder}/${name}`) : []));
-    return [...names, ...inside].some((name) => name.endsWith(".journal"));
-  });
-}
-
-function systemFiles(machine: Machine, kernel: boolean): string[] {
-  const found = SYSLOGS.flatMap((paths) => paths.find((path) => machine.stat(path)?.type === "file") ?? []);
-  const whole = found.some((path) => SYSLOGS[0].some((one) => one === path));
-  return kernel || whole || machine.stat(KERNEL_FILE)?.type !== "file" ? found : [...found, KERNEL_FILE];
-}
-
 /** Whether a line of a syslog file is the kernel's: its tag stands behind time and host. */
 export function isOfKernel(line: string): boolean {
   const at = line.indexOf(" kernel: ");
   return at >= 0 && at < 80;
+}
+
+/** The site's own patterns, and those of the catalogue that are on, with the site's limits. */
+function patternsOf(config: LogsConfig): { own: Pattern[]; catalogue: Pattern[] } {
+  const own = config.patterns.map(
+    ({ titleZh: zh, titleEn: en, literal: _literal, regex, ...limits }, i): Pattern => ({
+      ...limits,
+      title: { zh, en },
+      literals: literalsOf(config.patterns[i] ?? { literal: [] }),
+      ...(regex === undefined ? {} : { regex }),
+      from: "any",
+    }),
+  );
+  const catalogue = CATALOGUE.flatMap((pattern): Pattern[] => {
+    const change = config.catalogue[pattern.id];
+    if (change?.enabled === false) return [];
+    const { severity: grade, count: times, windowMs, quietMs } = change ?? {};
+    return [
+      {
+        ...pattern,
+        severity: grade ?? pattern.severity,
+        count: times ?? pattern.count,
+        windowMs: windowMs ?? pattern.windowMs,
+        quietMs: quietMs ?? pattern.quietMs,
+      },
+    ];
+  });
+  return { own, catalogue };
 }

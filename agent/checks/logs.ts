@@ -1,7 +1,7 @@
 import type { CheckKind } from "./check.ts";
 import { judgeLater } from "./later.ts";
 import { LogsConfig } from "./logs-config.ts";
-import { hasLogs } from "./logs-sources.ts";
+import { hasLogs } from "./logs-present.ts";
 
 /** What do the logs of this device say that somebody should hear? */
 export const logs: CheckKind<LogsConfig> = {

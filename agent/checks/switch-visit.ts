@@ -173,7 +173,7 @@ export class Visits {
     const before = this.#looks.get(label);
     const now = this.#ports.clock.now();
     this.#looks.set(label, { look, atMs: now });
-    const rates = before === undefined ? {} : ratesOf(before.look, look, now - before.atMs);
+    const rates = before === undefined ? undefined : ratesOf(before.look, look, now - before.atMs);
     const conditions = judgePort(rule, look, rates, this.#config);
     if (conditions === undefined) return [this.#unknownPort(label, "the device does not know the port's state")];
     const said = conditions.map((one) => ({ ...one, says: this.#ports.redact(one.says ?? "") }));

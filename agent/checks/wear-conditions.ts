@@ -21,6 +21,9 @@ const LEAST_USED_PCT = 20;
 /** A clock that says less was never set (2020). */
 const LEAST_WALL_MS = 1_577_836_800_000;
 
+/** Errors are counted from our start: until then an alarm from before a restart is neither on nor off. */
+const NO_RATE_YET: Condition = { grade: "ok", holds: "critical", reason: "errors", readings: {} };
+
 /** All conditions of a disk; the first holds the readings. Pure. */
 export function diskConditions(config: WearConfig, look: DiskLook): Condition[] {
   const { facts, smart, errorsPerDay, writtenPerDayBytes } = look;
@@ -59,6 +62,7 @@ export function diskConditions(config: WearConfig, look: DiskLook): Condition[] 
     },
     ...one("left", leftDays, "days", (days) => gradeLow(days, config.leftDays), says),
     ...spareConditions(look),
+    ...(facts.errors !== undefined && errorsPerDay === undefined ? [NO_RATE_YET] : []),
     ...one(
       "errors",
       errorsPerDay,

@@ -48,7 +48,7 @@ export function alarmJson(row: AlarmRow): ApiAlarm {
     ts: row.ts,
     received_at: row.receivedAt,
     opens_at: row.opensAt,
-    ticket: row.ticket,
+    ticket: row.ticket ?? row.toldIn,
   });
 }
 

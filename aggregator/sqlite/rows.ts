@@ -92,6 +92,7 @@ export const alarmCodec = codec<AlarmRow>({
   receivedAt: "received_at",
   opensAt: "opens_at",
   ticket: "ticket",
+  toldIn: "told_in",
   countedSince: "counted_since",
 });
 

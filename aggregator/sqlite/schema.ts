@@ -58,6 +58,7 @@ const MIGRATIONS: readonly string[] = [
   `,
   DAILY,
   INVENTORY,
+  "ALTER TABLE alarm ADD COLUMN told_in TEXT",
 ];
 
 /** Brings a file up to date in one transaction. Throws STORE_SCHEMA when it was made by a newer version. */

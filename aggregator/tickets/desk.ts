@@ -17,15 +17,20 @@ export interface DeskNews {
   readonly changes: Change[];
 }
 
+/** The last millisecond of the year 9999. */
+const MOST_MS = 253_402_300_799_999;
+
 /** Carries out what the policy decides, inside the caller's transaction. */
 export class TicketDesk {
   readonly #policy: TicketPolicy;
   readonly #day: Intl.DateTimeFormat;
+  readonly #time: Intl.DateTimeFormat;
 
-  /** `timeZone` (IANA name) says which day a ticket number belongs to. */
+  /** `timeZone` (IANA name) says which day a ticket number belongs to, and what a timeline calls the time. */
   constructor(policy: TicketPolicy, timeZone: string) {
     this.#policy = policy;
     this.#day = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+    this.#time = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   }
 
   /** Enters a happening of `alarm` where it belongs. Returns the number of its ticket, undefined where it has none. */
@@ -46,10 +51,19 @@ export class TicketDesk {
       others: ticket === undefined ? 0 : await tx.activeOf(ticket.no, alarm),
       entries: last?.id ?? 0,
       flappedAt: flapped?.at,
+      ...((happening === "accounts" || happening === "accounted") && {
+        from: this.#timeOf(alarm.since),
+        to: this.#timeOf(alarm.ts),
+      }),
       now: news.now,
       policy: this.#policy,
     });
     return this.#carryOut(tx, decision, ticket, news);
+  }
+
+  /** `2026-11-22 16:00:30`; a device may say any number, and not each is a time. */
+  #timeOf(ms: number): string {
+    return this.#time.format(Math.min(Math.max(ms, 0), MOST_MS));
   }
 
   /** Resolves restored tickets whose observation is over; at most `limit`. Says how many. */

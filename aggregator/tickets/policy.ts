@@ -18,9 +18,10 @@ export interface TicketPolicy {
 
 /**
  * What happened to an alarm, as its ticket sees it. `begins`: it is to have a ticket; `changes`, `ends`: it belongs to
- * one; `passes`: it began and ended before we heard of it; `joins`, `leaves`: another alarm explains it, or no longer does.
+ * one; `passes`: it began and ended before we heard of it; `joins`, `leaves`: another alarm explains it, or no longer does;
+ * `accounts`: by it the device says itself why it was not heard, `accounted`: and that this is over.
  */
-export type Happening = "begins" | "changes" | "ends" | "passes" | "joins" | "leaves";
+export type Happening = "begins" | "changes" | "ends" | "passes" | "joins" | "leaves" | "accounts" | "accounted";
 
 export interface Situation {
   happening: Happening;
@@ -35,6 +36,9 @@ export interface Situation {
   entries: number;
   /** When flapping was noted last. */
   flappedAt: number | undefined;
+  /** When the alarm was raised and when it ended, for people to read. */
+  from?: string;
+  to?: string;
   now: number;
   policy: TicketPolicy;
 }
@@ -67,6 +71,9 @@ export function decide(situation: Situation): Decision {
       return on(ticket, [entry("child", alarm, { change: "joined" }), ...rise(ticket, alarm)]);
     case "leaves":
       return on(ticket, [entry("child", alarm, { change: "left" })]);
+    case "accounts":
+    case "accounted":
+      return on(ticket, [...account(situation), ...(ticket && isOpen(ticket.state) ? rise(ticket, alarm) : [])]);
   }
 }
 
@@ -123,6 +130,13 @@ function flap({ alarm, flappedAt, now, policy }: Situation): Entry[] {
 /** Something to remember that moves no column: bounded, or an alarm gone mad would fill the disk. */
 const note = (situation: Situation, change: "raised" | "changed" | "cleared"): Entry[] =>
   situation.entries < situation.policy.maxNotes ? [entry("alarm", situation.alarm, { change })] : [];
+
+/** The device's own word for its absence. It holds nothing up: the absence alone says when its ticket is restored. */
+function account({ happening, alarm, from = "", to = "", entries, policy }: Situation): Entry[] {
+  if (entries >= policy.maxNotes) return [];
+  const told = happening === "accounted" ? { change: "accounted", from, to } : { change: "accounts", from };
+  return [entry("child", alarm, told)];
+}
 
 const on = (ticket: TicketRow | undefined, entries: Entry[]): Decision => ({
   no: ticket?.no ?? "",

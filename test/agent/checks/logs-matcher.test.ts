@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CATALOGUE, type Pattern } from "../../../agent/checks/logs-catalogue.ts";
+import { CATALOGUE_IDS } from "../../../agent/checks/logs-config.ts";
 import { excerptOf } from "../../../agent/checks/logs-excerpt.ts";
 import { LINE_BYTES, Matcher } from "../../../agent/checks/logs-matcher.ts";
 import { needlesFor } from "../../../agent/checks/logs-needles.ts";
@@ -89,7 +90,8 @@ describe("the catalogue", () => {
   });
 
   test("ids, titles and limits are in order", () => {
-    expect(new Set(CATALOGUE.map(({ id }) => id)).size).toBe(CATALOGUE.length);
+    expect(CATALOGUE.map(({ id }) => id)).toEqual(CATALOGUE_IDS);
+    expect(new Set(CATALOGUE_IDS).size).toBe(CATALOGUE.length);
     for (const { id, title, count, windowMs, quietMs } of CATALOGUE) {
       expect(id).toMatch(/^[a-z][a-z0-9-]{1,39}$/);
       expect(title.zh).toMatch(/\p{Script=Han}/u);
