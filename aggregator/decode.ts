@@ -22,7 +22,8 @@ export type Heard = {
   | { kind: "info"; body: DeviceInfo }
   /** Without a body it is the one we have. */
   | { kind: "inventory"; body?: InventoryDocument }
-  | { kind: "tele"; code: string; body: Telemetry }
+  /** `raw` is `body` as JSON. */
+  | { kind: "tele"; code: string; body: Telemetry; raw: string }
   | HeardRecord
 );
 export type HeardRecord =
@@ -84,8 +85,11 @@ export function decode(
       const raw = JSON.stringify({ date: body.date }); // the day has a place of its own: the inbox need not keep it twice
       return { ...base, kind: "daily", code: "daily", body, raw };
     }
-    case "tele":
-      return { ...base, kind: "tele", code: where.code, body: fit(Telemetry, json().value) };
+    case "tele": {
+      const { value, raw } = json();
+      const body = fit(Telemetry, value);
+      return { ...base, kind: "tele", code: where.code, body, raw: NOT_PLAIN.test(raw) ? JSON.stringify(body) : raw };
+    }
     case "alarm": {
       const { value, raw } = json();
       const body = cleaned(fit(AlarmChange, value));
@@ -127,6 +131,9 @@ function fit<T>(schema: z.ZodType<T>, value: unknown): T {
   const where = path.map(String).join(".");
   throw new Failure("MESSAGE_INVALID", `${where}: ${message}`.slice(0, 200), { facts: { path: where.slice(0, 80) } });
 }
+
+/** What may read back as something else than what was understood: escapes, `__proto__`, a negative zero. */
+const NOT_PLAIN = /\\|__proto__|-0(?!\.\d*[1-9])/;
 
 /** Control characters, line and paragraph separators, text direction overrides: they could forge a line in a terminal or a log. */
 const UNSAFE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;

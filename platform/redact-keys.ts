@@ -17,7 +17,7 @@ const KEY_OF =
   /^(?:api|access|private|priv|secret|encryption|encrypt|encoding|shared|preshared|pre|signing|sign|master|auth|license|licence|account|app|client|storage|session|aes|des|sm4|rsa|hmac|wep|wpa|ssh|data|cipher|crypt|ak|sk|service|admin|root|user|device|product|enc|dec|subscription|mqtt|cloud|push|webhook|x|security)$/;
 /** What comes last in a name that only tells something about a secret. */
 const HARMLESS_LAST =
-  /^(?:files?|path|dir|folder|authentication|age|length|len|count|type|policy|enabled?|disabled?|required|expiry|expires|expired|expiration|ttl|name|url|uri|attempts?|tries|retries|timeout|changed|change|prompt|errors?|failed|failure|lockout|min|max|size|days|hint|status|state|reset|location|format|version|algorithm|alg|method|manager|agent|lines|bits|usage|exchange|rotation|interval|id|ids|limit|rate|index|store|domain|path|samesite|secure|only|logins?|keys?dir)$/;
+  /^(?:files?|path|dir|folder|authentication|age|length|len|count|type|policy|enabled?|disabled?|required|expiry|expires|expired|expiration|ttl|name|url|uri|attempts?|tries|retries|timeout|changed|change|prompt|errors?|failed|failure|lockout|min|max|size|days|hint|status|state|reset|location|format|version|algorithm|alg|method|manager|agent|lines|bits|usage|exchange|rotation|interval|id|ids|limit|rate|index|store|domain|path|samesite|secure|only|logins?|keys?dir|exception|java|kt|scala|py|js|ts|go|rs|c|cc|cpp|h|php|lua)$/;
 /** May be a secret or not: it is one where the value looks like one. */
 const WEAK_PARTS = /^(?:key|auth|pin|sid|sig|signature|pw|session|keys)$/;
 const HEADER = /^(?:(?:proxy-?)?authorization|(?:set-?)?cookie|x-[a-z-]{0,30}(?:token|key|auth|secret))$/;
@@ -77,7 +77,8 @@ function nameAround(lower: string, at: number, stem: string): Span {
 const SEPARATOR = /^(?:\\{0,4}["'`\])]|&quot;|&#34;)?[ \t]{0,16}(?::=|[:=]{1,2}>?|->|%3[ad])[ \t]{0,16}/;
 const ATTRIBUTES_END = /^(?:[ \t][^<>\n]{0,100})?>/;
 const VALUE_ATTRIBUTE = /^\\{0,4}["']?[ \t]{0,8}[,;]?\s{0,16}\\{0,4}["']?value\\{0,4}["']?\s{0,8}[:=]\s{0,8}/;
-const FLAG_SPACE = /^[ \t]{1,8}(?!-)/;
+/** Behind a flag; between them in a list of arguments. */
+const FLAG_SPACE = /^(?:[ \t]{1,8}|["'],[ \t]{0,4}["'])(?!-)/;
 const QUOTED_NEXT = /^[ \t]{1,8}(?=["'])/;
 const VERB = /^(?:[ \t]{1,4}(?:is|was|set to|changed to)[ \t:]{1,4}|[ \t]{0,4}[为是][ \t:]{0,4}|[ \t]{1,4}(?=[!-~]))/;
 /** Words of config files that stand in no sentence. */
@@ -98,6 +99,8 @@ function valueAfter(half: string, lower: string, name: Span, kind: Kind): Span |
     if (lower.startsWith("//", end + separator.length) && separator.endsWith(":")) return undefined; // key://
     const wholeLine = LINE_START.test(start > 64 ? before : `\n${before}`) && separator.search(/["'`]/) === -1;
     const coded = separator.includes("%");
+    const block = kind === "secret" && wholeLine ? blockAfter(half, start, end + separator.length) : undefined;
+    if (block !== undefined) return block.end > block.start ? block : undefined;
     if (kind === "header") return value(separator, { ends: "line", quote: quoteBefore(before) });
     return value(separator, {
       ends: coded ? "coded" : wholeLine ? "setting" : "word",
@@ -111,6 +114,38 @@ function valueAfter(half: string, lower: string, name: Span, kind: Kind): Span |
   if (attribute !== undefined) return value(attribute, { ends: "word" });
   if (/^(?:\]|密码$)/.test(next)) return undefined;
   return bareAfter(half, lower, name, kind, next, before);
+}
+
+const BLOCK = /^(?:[|>][+-]?\d?[+-]?)?[ \t]{0,16}(?:#[^\n]{0,200})?\r?\n/;
+const MAPPING = /^[ \t-]*["']?[\w.-]{1,80}["']?[ \t]{0,4}:(?:\s|$)/;
+
+/**
+ * YAML: the value stands below its name and deeper, as text after `|` or `>`, or as scalars and a list of them. Undefined
+ * when it stands beside the name; empty when it is no secret: what is named in it is looked at by itself.
+ */
+function blockAfter(half: string, name: number, at: number): Span | undefined {
+  const head = BLOCK.exec(half.slice(at, at + 240))?.[0];
+  if (head === undefined) return undefined;
+  const isText = /^[|>]/.test(head);
+  const before = half.slice(Math.max(0, name - 64), name);
+  const depth = before.length - before.lastIndexOf("\n") - 1;
+  const nothing = { start: at, end: at };
+  let [start, end] = [-1, -1];
+  for (let from = at + head.length; from < half.length; ) {
+    const newline = half.indexOf("\n", from);
+    const until = newline === -1 ? half.length : newline;
+    const indent = /^[ \t]*/.exec(half.slice(from, Math.min(until, from + 200)))?.[0].length ?? 0;
+    if (from + indent < until && half.charAt(from + indent) !== "\r") {
+      const isItem = !isText && indent === depth && half.charAt(from + indent) === "-";
+      if (indent <= depth && !isItem) break;
+      if (!isText && MAPPING.test(half.slice(from, Math.min(until, from + 240)))) return nothing;
+      if (start === -1) start = from + indent;
+      end = until;
+    }
+    from = until + 1;
+  }
+  const found = { start, end: trimmed(half, start, end) };
+  return start === -1 || half.slice(start, found.end) === MASK ? nothing : found;
 }
 
 /** Without a sign between name and value only few ways of writing are taken as one: most are sentences about passwords. */
@@ -160,7 +195,8 @@ const MOST_UNSURE = 512;
 const MOST_LIST = 4_096;
 
 /** The span of the value that begins at `at`, undefined when there is none or it is none of a secret. */
-function judged(half: string, at: number, kind: Kind, how: How, name: string): Span | undefined {
+function judged(half: string, from: number, kind: Kind, how: How, name: string): Span | undefined {
+  const at = from + (/^[ubr]{1,2}(?=["'])/i.exec(half.slice(from, from + 3))?.[0].length ?? 0); // u'…', b"…": Python's
   const open = /^\\{0,4}(?:["'`]|&quot;|&#34;)/.exec(half.slice(at, at + 12))?.[0] ?? "";
   const start = at + (how.ends === "tag" ? 0 : open.length);
   if (open === "" && half.charAt(start) === "{") return undefined; // the settings in it are looked at one by one

@@ -10,9 +10,20 @@ const MARKED: readonly (readonly [literal: string, pattern: Pattern])[] = [
   ["basic", [/(?<![a-z])basic[ \t]{1,4}((?=[\w+/-]{0,200}[\d=])[\w+/=-]{6,}|[\w+/=-]{20,})/g, 1]],
   ["digest", [/(?<![a-z])c?response[ \t]{0,2}=[ \t]{0,2}\\?"?([0-9a-f]{32,128})/g, 1]],
   ["identified", [/identified by (?:password )?["']([^"'\n]{1,200})/g, 1]],
+  ["set password", [/set password(?: for [^\s=]{1,120})?[ \t]{0,4}=[ \t]{0,4}(?:password\()?["']([^"'\n]{1,200})/g, 1]],
+  [
+    "htpasswd",
+    [
+      /htpasswd[ \t]{1,4}(?:-\w{1,8}[ \t]{1,4}){1,6}[^\s-]\S{0,200}[ \t]{1,4}\S{1,64}[ \t]{1,4}["']?([^\s"']{1,200})/g,
+      1,
+    ],
+  ],
+  ["user", [/--(?:proxy-)?user[ \t=]{1,4}["']?[^\s"':]{1,64}:((?!\d{1,6}(?![^\s"']))[^\s"']{1,200})/g, 1]],
+  ["smb", [/(?<![^\s])-u[ \t]{0,4}["']?[\w\\./-]{1,64}%([^\s"';]{1,200})/g, 1]],
   ["com2sec", [/com2sec6?[ \t][^\n]{0,120}?[ \t](\S{1,64})[ \t]*(?=$|\n)/g, 1]],
   ["createuser", [/createuser[ \t]+\S{1,64}[ \t]+([^\n]{1,200})/g, 1]],
-  ["$", [/\$[a-z0-9-]{1,16}\$[./a-z0-9$=,+*-]{8,}/g, 0]],
+  // a class within a class is written like a hash: Outer$Inner$Builder.build
+  ["$", [/(?:(?<![\w$])|(?<=sha\d{1,3}|md5|crypt|sha256\$|:\d))\$[a-z0-9-]{1,16}\$[./a-z0-9$=,+*-]{8,}/g, 0]],
   ["{", [/\{(?:s?sha\d{0,3}|s?md5|crypt|pbkdf2[\w-]{0,20})\}([a-z0-9+/=$.]{8,})/g, 1]],
   ["*", [/(?<!\w)\*[0-9a-f]{40}(?![0-9a-f])/g, 0]],
   [":", [/(?<![^\n])[\w.-]{1,32}:([./0-9a-z]{13})(?=$|[\r\n:])/g, 1]],
@@ -124,7 +135,7 @@ function userEnd(lower: string, start: number, end: number, lastAt: number): num
 const LOCAL = /[a-z0-9._%+-]/;
 const WORD = /[^\s"'<>(=]/;
 const DOMAIN = /^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,3}\.([a-z]{2,24})(?![a-z0-9-])/;
-const HOST = /^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,5}|\[[0-9a-f:.]{2,40}\])(?=[:/\s,;"')?]|$)/;
+const HOST = /^(?:[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,5}|\[[0-9a-f:.]{2,40}\])(?=[:/\s,;"')(>?]|$)/;
 /** Instances of systemd's units are written like addresses. */
 const UNITS = /^(?:service|socket|timer|mount|automount|slice|scope|target|device|path|swap|conf|log)$/;
 
@@ -145,7 +156,7 @@ function beforeAts(lower: string, spans: Span[]): void {
   }
 }
 
-const FLAGS = /(?:^|[\s"'])-([pPaAXcCuw])(?:[ \t]{1,4}["']?|["']|(?=[^\s-]))([^\s"']{1,256})/g;
+const FLAGS = /(?:^|[\s"'])-([pPaAXcCuw])(?:[ \t]{1,4}["']?|["'],[ \t]{0,4}["']|["']|(?=[^\s-]))([^\s"']{1,256})/g;
 const DATABASE = /(?:mysql|mariadb|sshpass|plink|7z|mongo|sqlcmd|isql)/;
 
 /** Passwords given to programs by one letter: what else these letters mean stays. */
@@ -157,7 +168,7 @@ function inFlags(half: string, lower: string, spans: Span[]): void {
     const end = match.index + whole.length;
     const isAttached = whole.endsWith(`-${letter}${value}`);
     const taken = { letter, value, isAttached, isSnmp, isDatabase, text: lower };
-    if (letter === "u" && !isAttached) {
+    if (letter === "u" && (!isAttached || lower.includes("curl"))) {
       const colon = value.indexOf(":");
       const user = value.slice(0, colon);
       const pass = value.slice(colon + 1);
@@ -187,7 +198,7 @@ function isPassword({ letter, value, isAttached, isSnmp, isDatabase, text }: Fla
   if (isAttached) return false;
   if (letter === "p") return isOpaque(value);
   if ("cCAX".includes(letter)) return isSnmp;
-  if (letter === "P") return text.includes("mosquitto");
+  if (letter === "P") return text.includes("mosquitto") || text.includes("ipmi");
   if (letter === "a") return text.includes("redis");
   return letter === "w" && text.includes("ldap");
 }

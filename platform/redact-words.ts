@@ -4,6 +4,8 @@ import { type Searched, type Span, searchable } from "./searched.ts";
 interface Spellings {
   /** In lower case: as it is. */
   plain: string;
+  /** In lower case: with more space in it, or with something else for it. */
+  spaced: readonly string[];
   /** In lower case: with `%`, with `\`, with `&#`. */
   percent: readonly string[];
   escaped: readonly string[];
@@ -30,6 +32,7 @@ function spellingsOf(word: string): Spellings {
   const differs = (texts: readonly string[]): string[] => unique(texts).filter((text) => text !== plain);
   return {
     plain,
+    spaced: differs(spacedOf(plain)),
     percent: differs([
       perByte((byte) => `%${hex(byte)}`),
       encodeURIComponent(plain.toWellFormed()).toLowerCase(),
@@ -45,6 +48,12 @@ function spellingsOf(word: string): Spellings {
     entities: differs([perPoint((point) => `&#${point};`), perPoint((point) => `&#x${point.toString(16)};`)]),
     base64: unique([word, plain, half]).flatMap(inBase64),
   };
+}
+
+/** 王五 as wide as 诸葛孔明 is 王　五; names of several words are one word in those of files and accounts. */
+function spacedOf(plain: string): string[] {
+  if (/^[\u3400-\u9fff]{2,4}$/.test(plain)) return [" ", "  "].map((space) => [...plain].join(space));
+  return /\S\s+\S/.test(plain) ? ["", "  ", "_", "-", ".", "\n"].map((by) => plain.replace(/\s+/g, by)) : [];
 }
 
 /** What of the name's Base64 does not depend on what stands before and behind it; too short a piece would be found anywhere. */
@@ -74,8 +83,9 @@ export function siteWords(words: readonly string[]): (searched: Searched) => Spa
     const hasPercent = lower.includes("%") || lower.includes("+");
     const hasEscapes = lower.includes("\\");
     const hasEntities = lower.includes("&#");
-    for (const { plain, percent, escaped, entities, base64 } of all) {
+    for (const { plain, spaced, percent, escaped, entities, base64 } of all) {
       every(lower, plain, spans, SHORT_LETTERS.test(plain));
+      for (const one of spaced) every(lower, one, spans);
       if (hasPercent) for (const one of percent) every(lower, one, spans);
       if (hasEscapes) for (const one of escaped) every(lower, one, spans);
       if (hasEntities) for (const one of entities) every(lower, one, spans);

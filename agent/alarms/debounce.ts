@@ -10,7 +10,7 @@ import { type AlarmBody, type Finding, isQuiet, newWatch, pause, type Watch } fr
 /** One subject's verdict, as the checks give it. */
 export type Verdict =
   | ({ state: "judged"; subject: string } & Finding)
-  | { state: "unknown"; subject: string; because: string };
+  | { state: "unknown"; subject: string; because: string; asked?: number };
 
 /** What one round of one check brought: its verdicts, or why there are none. */
 export type Round = {
@@ -81,7 +81,7 @@ class Desk {
     for (const [subject, verdict] of verdicts) {
       if (verdict.state === "unknown") {
         this.#pause(subject);
-        this.#untold(subject, verdict.because);
+        this.#untold(subject, verdict.because, verdict.asked);
       } else {
         this.#step(subject, verdict);
         this.#told(subject);
@@ -126,21 +126,23 @@ class Desk {
   }
 
   /** Nobody could tell about this subject (or the whole check): at the third time in a row that is an alarm. */
-  #untold(key: string, because: string): void {
+  #untold(key: string, because: string, asked?: number): void {
     const { now } = this.#at;
     const known = this.#blinds.get(key);
+    if (asked !== undefined && known?.asked === asked && known.count > 0) return; // told again, and not asked again
+    const asking = asked === undefined ? {} : { asked };
     const subject = key === WHOLE ? this.#rule.check : key;
     const count = Math.min((known?.count ?? 0) + 1, BLIND.after);
     const beganAt = known === undefined || known.count === 0 ? now : known.beganAt;
     const before = known?.watch ?? newWatch(subject);
     if (count < BLIND.after) {
-      this.#see(key, known, { count, beganAt, watch: pause(before, now) });
+      this.#see(key, known, { count, ...asking, beganAt, watch: pause(before, now) });
       return;
     }
     const began =
       before.on === 0 ? { ...before, wishes: newWatch(subject, { grade: BLIND.severity, beganAt }).wishes } : before;
     const finding = { grade: BLIND.severity, holds: BLIND.severity, reason: BLIND.reason, says: because };
-    this.#see(key, known, { count, beganAt, watch: this.#stepBlind(key, began, finding) });
+    this.#see(key, known, { count, ...asking, beganAt, watch: this.#stepBlind(key, began, finding) });
   }
 
   /** Something could be told again. */

@@ -6,6 +6,8 @@ import { type AlarmBody, isWaiting, restoredWatch, type Watch } from "./watch.ts
 export interface Blind {
   /** Times in a row nobody could tell, counted up to `BLIND.after`. */
   readonly count: number;
+  /** The asking that was counted last. */
+  readonly asked?: number;
   readonly beganAt: number;
   /** Its alarm `check.…`. */
   readonly watch: Watch;

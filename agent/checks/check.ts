@@ -37,6 +37,8 @@ export interface Unknown {
   state: "unknown";
   subject: string;
   because: string;
+  /** Which asking it came of, where a round tells again what was told before: one asking counts once. */
+  asked?: number;
 }
 
 export type Verdict = Judged | Unknown;
@@ -308,4 +310,17 @@ export function worstOf(subject: string, conditions: readonly Condition[], latch
     holds,
     readings: Object.assign({}, ...conditions.map(({ readings }) => readings)),
   };
+}
+
+/** The same where some of the reasons need more looks: an alarm that one of them raised before a restart stays till then. */
+export function worstYet(
+  subject: string,
+  conditions: readonly Condition[],
+  unmeasured: readonly string[],
+  latch: Latch,
+): Judged {
+  if (unmeasured.length === 0) return worstOf(subject, conditions, latch);
+  const open = unmeasured.map((reason): Condition => ({ grade: "ok", holds: "critical", reason, readings: {} }));
+  const { holds } = worstOf(subject, [...conditions, ...open], latch);
+  return { ...worstOf(subject, conditions), holds };
 }

@@ -29,8 +29,8 @@ export function isFound({ head, gap = 0, rest }: Search, line: string): boolean 
 /** An expression that has passed `regexFault`. */
 export function compile(source: string): Search {
   const cut = cutAtGap(source, topOf(parseRegex(source)));
-  if (cut.rest === undefined) return { head: new RegExp(source, "g") };
-  return { head: new RegExp(cut.head.source, "g"), gap: cut.gap, rest: new RegExp(cut.rest.source, "g") };
+  if (cut.rest === undefined) return { head: new RegExp(source, "gs") };
+  return { head: new RegExp(cut.head.source, "gs"), gap: cut.gap, rest: new RegExp(cut.rest.source, "gs") };
 }
 
 /**

@@ -28,7 +28,6 @@ const SPACES: Chars = [
   [9, 13], [32, 32], [0xa0, 0xa0], [0x1680, 0x1680], [0x2000, 0x200a], [0x2028, 0x2029], [0x202f, 0x202f],
   [0x205f, 0x205f], [0x3000, 0x3000], [0xfeff, 0xfeff],
 ]; // biome-ignore format: a table
-const LINE_ENDS: Chars = [[10, 10], [13, 13], [0x2028, 0x2029]]; // biome-ignore format: a table
 
 /** Everything but `chars`. */
 export function without(chars: Chars): Chars {
@@ -48,8 +47,8 @@ export const overlap = (a: Chars, b: Chars): boolean =>
 
 export const holds = (chars: Chars, code: number): boolean => chars.some(([from, to]) => from <= code && code <= to);
 
-/** Every character of a line. */
-export const ANY: Chars = without(LINE_ENDS);
+/** What `.` takes: every character, for a line has no newline in it (flag `s`). */
+export const ANY: Chars = [[0, LAST]];
 
 function union(sets: readonly Chars[]): Chars {
   const merged: [number, number][] = [];

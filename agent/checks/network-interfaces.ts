@@ -7,6 +7,8 @@ import { Port } from "./network-port.ts";
 import { parseNetDev } from "./network-text.ts";
 
 const FOLDER = "/sys/class/net";
+/** A round by hand looks twice, a second apart. */
+const SOON_MS = 900;
 
 export type AddressesOf = () => ReadonlyMap<string, InterfaceAddresses>;
 
@@ -54,8 +56,11 @@ export class Interfaces {
 
   /** Judges all; the same array while nothing is new. `again`: addresses may have changed, so look at everything. */
   look(nowMs: number, again: boolean): readonly Verdict[] {
-    // the first two looks follow each other at once: a rate needs two
-    const due = again || this.#looks < 2 || nowMs - this.#lookedAt >= this.#config.figuresEveryMs;
+    // the second look follows soon: a rate needs two, and time in between
+    const due =
+      again ||
+      (this.#looks === 1 && nowMs - this.#lookedAt >= SOON_MS) ||
+      nowMs - this.#lookedAt >= this.#config.figuresEveryMs;
     const figures = due ? this.#figures(nowMs) : undefined;
     const { uplink } = this;
     let same = true;

@@ -129,14 +129,26 @@ class NetworkJudge implements Judge {
   /** While nothing can go out, nothing is learned of the gateway: what was said last stays, and the cause is another's. */
   #gatewayVerdict(nowMs: number, linkUp: boolean): Verdict | undefined {
     const gateway = this.#gateway;
-    if (gateway === undefined) return undefined;
+    if (gateway === undefined) return this.#isCutOff() ? CUT_OFF : undefined;
     const iface = this.#routes.route?.iface ?? this.#memory.learned.uplink;
     const reachable = iface === undefined || this.#interfaces.carries(iface);
     const routed = this.#routes.route !== undefined || this.#config.gateway.address !== undefined;
     if (reachable && routed) this.#frozen = orUnknown(() => gateway.look(nowMs, linkUp));
-    return this.#frozen;
+    return this.#frozen ?? CUT_OFF;
+  }
+
+  /** There is no way to a gateway that this device has had. */
+  #isCutOff(): boolean {
+    const { learned } = this.#memory;
+    return this.#config.gateway.enabled && this.#routes.route === undefined && learned.gateway !== undefined;
   }
 }
+
+/** Holds an alarm from before a restart: left out, it would clear. */
+const CUT_OFF: Verdict = {
+  ...{ state: "judged", subject: "gateway", grade: "ok", holds: "major", reason: "gateway", readings: {} },
+  says: "the gateway was not asked yet: there is no way to it",
+};
 
 const ROUTES_6_EVERY_MS = 60_000;
 

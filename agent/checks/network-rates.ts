@@ -13,6 +13,8 @@ export interface Rates {
 
 /** Faults are counted over so many looks: five minutes at the usual pace. */
 const LOOKS = 10;
+/** In less a single burst would look like a full line. */
+const LEAST_S = 0.5;
 /** Fewer are chance. */
 const LEAST_FAULTS = 10;
 
@@ -31,9 +33,10 @@ export class RateWatch {
   /** Takes in the totals at `nowMs` (monotonic). */
   look(counters: Counters, nowMs: number): void {
     const last = this.#last;
-    this.#last = { at: nowMs, counters };
     const seconds = last === undefined ? 0 : (nowMs - last.at) / 1_000;
-    if (last === undefined || seconds <= 0) return;
+    if (last !== undefined && seconds < LEAST_S) return;
+    this.#last = { at: nowMs, counters };
+    if (last === undefined) return;
     const by = (key: keyof Counters): number | undefined => grown(last.counters[key], counters[key]);
     const [rxBytes, txBytes] = [by("rxBytes"), by("txBytes")];
     if (rxBytes !== undefined && txBytes !== undefined)

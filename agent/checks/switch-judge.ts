@@ -53,11 +53,11 @@ export type PortRule = Pick<PortConfig, "expect" | "minSpeedMbps" | "severity"> 
   isFound: boolean;
 };
 
-/** One port; without `rates` it is the first look at it. `undefined`: the device itself does not know its state. */
+/** One port. `undefined`: the device itself does not know its state. */
 export function judgePort(
   { expect, minSpeedMbps, severity = "major", isFound }: PortRule,
   look: PortLook,
-  rates: Rates | undefined,
+  rates: Rates,
   limits: SwitchConfig,
 ): Condition[] | undefined {
   const { name, admin, oper, speedMbps } = look;
@@ -87,14 +87,12 @@ export function judgePort(
             says: `${name} is up at ${speedMbps ?? "?"} Mbit/s, at least ${minSpeedMbps} is wanted`,
           },
         ]),
-    ...(rates === undefined ? NO_RATES_YET : rateConditions(name, rates, limits)),
+    ...rateConditions(name, rates, limits),
   ];
 }
 
-/** A rate needs two looks: until then an alarm from before a restart, ours or the device's, is neither on nor off. */
-const NO_RATES_YET = ["port-errors", "port-discards", "port-busy"].map(
-  (reason): Condition => ({ grade: "ok", holds: "major", reason, readings: {} }),
-);
+/** Reasons that need two looks at a port. */
+export const RATES = ["port-errors", "port-discards", "port-busy"] as const;
 
 function rateConditions(name: string, rates: Rates, limits: SwitchConfig): Condition[] {
   const conditions: Condition[] = [];

@@ -32,7 +32,7 @@ export async function openSwitches(config: SwitchConfig, ports: CheckPorts): Pro
   const withUnvisited = (verdicts: readonly Verdict[]): readonly Verdict[] => {
     const unvisited = posts.filter(({ visits }) => !visits.visited);
     if (unvisited.length === 0) return verdicts;
-    return [...verdicts, ...unvisited.flatMap(({ visits }) => visits.unknownPorts("its device was not asked yet"))];
+    return [...verdicts, ...unvisited.flatMap(({ visits }) => visits.unknownPorts("its device was not asked yet", 0))];
   };
   return {
     judge(signal) {

@@ -2,10 +2,10 @@ import { dialTcp, type Line, onLine, placeName } from "../../platform/dial.ts";
 import { readSecretFile } from "../../platform/small-file.ts";
 import { openSnmp, type Snmp, type SnmpAccess } from "../../platform/snmp.ts";
 import { Failure } from "../../protocol/failure.ts";
-import { type CheckPorts, Latch, type Verdict, worstOf } from "./check.ts";
+import { type CheckPorts, Latch, type Verdict, worstOf, worstYet } from "./check.ts";
 import type { Device, SwitchConfig } from "./switch-config.ts";
 import { asNumber, asText, hasRestarted, type PortLook, ratesOf } from "./switch-figures.ts";
-import { type DeviceLook, judgeDevice, judgePort, judgeSilence, type Silence } from "./switch-judge.ts";
+import { type DeviceLook, judgeDevice, judgePort, judgeSilence, RATES, type Silence } from "./switch-judge.ts";
 import type { Memory } from "./switch-memory.ts";
 import { Columns, type Found, findPorts, labelOf } from "./switch-ports.ts";
 
@@ -70,10 +70,11 @@ export class Visits {
   }
 
   /** Every port we know of, when nothing can be told of it. */
-  unknownPorts(because: string): Verdict[] {
+  unknownPorts(because: string, asked?: number): Verdict[] {
     const { name, ports } = this.#device;
     const labels = ports === "all" ? this.#memory.ports(name) : ports.map(labelOf);
-    return labels.map((label) => ({ state: "unknown", subject: `${name}/${label}`, because }));
+    const asking = asked === undefined ? {} : { asked };
+    return labels.map((label) => ({ state: "unknown", subject: `${name}/${label}`, because, ...asking }));
   }
 
   close(): void {
@@ -173,11 +174,11 @@ export class Visits {
     const before = this.#looks.get(label);
     const now = this.#ports.clock.now();
     this.#looks.set(label, { look, atMs: now });
-    const rates = before === undefined ? undefined : ratesOf(before.look, look, now - before.atMs);
+    const rates = before === undefined ? {} : ratesOf(before.look, look, now - before.atMs);
     const conditions = judgePort(rule, look, rates, this.#config);
     if (conditions === undefined) return [this.#unknownPort(label, "the device does not know the port's state")];
     const said = conditions.map((one) => ({ ...one, says: this.#ports.redact(one.says ?? "") }));
-    return [worstOf(`${name}/${label}`, said, this.#latch(label))];
+    return [worstYet(`${name}/${label}`, said, before === undefined ? RATES : [], this.#latch(label))];
   }
 
   #unknownPort(label: string, because: string): Verdict {

@@ -46,6 +46,8 @@ interface Seat {
   /** Since when it has been asked without giving up, past its deadline. */
   hangsSince?: number | undefined;
   retries: number;
+  /** How often it was answered, or given up. */
+  asked: number;
   /** It could not be told, and that has been said: once for each time it was asked, for three times in a row are an alarm. */
   saidUnknown: boolean;
   /** Undefined before the first answer. */
@@ -57,7 +59,9 @@ interface Seat {
  * and a round costs nothing. One that was never answered yet is `unknown`.
  */
 export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs, redact }: Pace): Turns {
-  const seats = turns.map((turn): Seat => ({ turn, dueAt: clock.now(), busy: false, retries: 0, saidUnknown: false }));
+  const seats = turns.map(
+    (turn): Seat => ({ turn, dueAt: clock.now(), busy: false, retries: 0, asked: 0, saidUnknown: false }),
+  );
   const ending = new AbortController();
   let busy = 0;
   let news: "none" | "figures" | "grades" = "grades";
@@ -101,7 +105,9 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     start(); // one that waited for a place, though no round has come
   }
 
-  function keep(seat: Seat, verdicts: readonly Verdict[]): void {
+  function keep(seat: Seat, answered: readonly Verdict[]): void {
+    seat.asked += 1;
+    const verdicts = answered.map((one) => (one.state === "unknown" ? { ...one, asked: seat.asked } : one));
     const { everyMs, retryMs } = seat.turn;
     const same = gradesOf(verdicts) === gradesOf(seat.verdicts ?? []);
     seat.retries = same ? Math.max(0, seat.retries - 1) : RETRIES;
@@ -122,7 +128,7 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     news = "none";
     for (const seat of seats) seat.saidUnknown = seat.verdicts?.some(({ state }) => state === "unknown") === true;
     told = seats.flatMap(({ turn: { subject }, verdicts }): readonly Verdict[] =>
-      verdicts === undefined ? [{ state: "unknown", subject, because: "not answered yet" }] : verdicts,
+      verdicts === undefined ? [{ state: "unknown", subject, because: "not answered yet", asked: 0 }] : verdicts,
     );
     return told;
   }

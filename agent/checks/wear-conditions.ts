@@ -21,9 +21,6 @@ const LEAST_USED_PCT = 20;
 /** A clock that says less was never set (2020). */
 const LEAST_WALL_MS = 1_577_836_800_000;
 
-/** Errors are counted from our start: until then an alarm from before a restart is neither on nor off. */
-const NO_RATE_YET: Condition = { grade: "ok", holds: "critical", reason: "errors", readings: {} };
-
 /** All conditions of a disk; the first holds the readings. Pure. */
 export function diskConditions(config: WearConfig, look: DiskLook): Condition[] {
   const { facts, smart, errorsPerDay, writtenPerDayBytes } = look;
@@ -62,7 +59,6 @@ export function diskConditions(config: WearConfig, look: DiskLook): Condition[] 
     },
     ...one("left", leftDays, "days", (days) => gradeLow(days, config.leftDays), says),
     ...spareConditions(look),
-    ...(facts.errors !== undefined && errorsPerDay === undefined ? [NO_RATE_YET] : []),
     ...one(
       "errors",
       errorsPerDay,
@@ -133,7 +129,9 @@ export function fsConditions({ errors, lastS }: FsErrors, wallMs: number): Condi
   const lately = ageH !== undefined && Math.abs(ageH) < 24;
   const grade = errors === 0 ? "ok" : lately ? "major" : "minor";
   const last =
-    ageH === undefined ? "" : `, the last ${ageH < 48 ? `${ageH.toFixed(1)} h` : `${(ageH / 24).toFixed(0)} days`} ago`;
+    ageH === undefined || ageH < 0
+      ? ""
+      : `, the last ${ageH < 48 ? `${ageH.toFixed(1)} h` : `${(ageH / 24).toFixed(0)} days`} ago`;
   const says = errors === 0 ? "no errors noted" : `${errors} errors noted in the file system${last}: it needs fsck`;
   return {
     grade,

@@ -1,21 +1,25 @@
-import { type CheckPorts, type Judge, Latch, type Verdict, worstOf } from "./check.ts";
+import * as z from "zod/mini";
+import type { Slot } from "../../platform/slot.ts";
+import { type CheckPorts, type Judge, Latch, type Verdict, worstOf, worstYet } from "./check.ts";
 import { inTurns, type Turns } from "./turns.ts";
 import type { WearConfig } from "./wear.ts";
 import { diskConditions, fsConditions } from "./wear-conditions.ts";
 import { type Disk, findDisks, readDisk, readExt4 } from "./wear-disks.ts";
-import { askSmart, type SmartFacts } from "./wear-smart.ts";
+import { askSmart, SmartFacts } from "./wear-smart.ts";
 
 const DAY_MS = 86_400_000;
 const LEAST_SPAN_MS = 3_000_000;
 const SMART_DEADLINE_MS = 40_000;
+const SLOT = "wear";
 
 /** Watches every disk and every ext4 file system of the machine; what smartctl tells is asked once a day in between. */
 export function openWear(config: WearConfig, ports: CheckPorts): Judge {
   const { machine, clock } = ports;
   const states = new Map<string, DiskState>();
-  const smart = new Map<string, SmartFacts>();
+  const slot = ports.keep?.slot(SLOT);
+  const smart = keptFacts(slot);
   const disks = findDisks(machine);
-  const turns = config.smart === "off" ? undefined : smartTurns(config, ports, disks, smart);
+  const turns = config.smart === "off" ? undefined : smartTurns(config, ports, disks, smart, slot);
 
   function look(untold: readonly Verdict[]): readonly Verdict[] {
     const { ignore } = config;
@@ -28,7 +32,9 @@ export function openWear(config: WearConfig, ports: CheckPorts): Judge {
       const facts = readDisk(machine, disk);
       const { errorsPerDay, writtenPerDayBytes } = state.rates(facts, clock.now());
       const seen = { facts, smart: smart.get(disk.name), errorsPerDay, writtenPerDayBytes, wallMs: clock.wall() };
-      return worstOf(disk.name, diskConditions(config, seen), state.latch);
+      // errors are counted from our start
+      const unmeasured = facts.errors !== undefined && errorsPerDay === undefined ? ["errors"] : [];
+      return worstYet(disk.name, diskConditions(config, seen), unmeasured, state.latch);
     });
     const filesystems = readExt4(machine)
       .filter(({ name }) => !ignore.includes(name) && !known.has(name))
@@ -41,8 +47,31 @@ export function openWear(config: WearConfig, ports: CheckPorts): Judge {
       const asked = turns?.judge(signal) ?? [];
       return asked instanceof Promise ? asked.then(look) : look(asked);
     },
-    close: () => turns?.close(),
+    close() {
+      turns?.close();
+      slot?.close();
+    },
   };
+}
+
+const Facts = z.array(z.tuple([z.string(), SmartFacts]));
+
+/** What each disk told last, kept over a restart of the agent: it may sleep just then, and is as bad as it was. */
+function keptFacts(slot: Slot | undefined): Map<string, SmartFacts> {
+  try {
+    const kept = z.safeParse(Facts, JSON.parse(slot?.read() ?? "[]"));
+    return new Map(kept.success ? kept.data : []);
+  } catch {
+    return new Map();
+  }
+}
+
+function keepFacts(slot: Slot | undefined, smart: ReadonlyMap<string, SmartFacts>): void {
+  try {
+    slot?.write(JSON.stringify([...smart]));
+  } catch {
+    // /run is full: a disk that sleeps at our next start tells nothing till it wakes
+  }
 }
 
 function smartTurns(
@@ -50,6 +79,7 @@ function smartTurns(
   ports: CheckPorts,
   disks: readonly Disk[],
   smart: Map<string, SmartFacts>,
+  slot: Slot | undefined,
 ): Turns {
   const { clock, random, redact } = ports;
   const asked = disks.filter(({ name, kind }) => kind === "other" && !config.ignore.includes(name));
@@ -60,8 +90,10 @@ function smartTurns(
     async ask(signal: AbortSignal): Promise<Verdict[]> {
       try {
         const facts = await askSmart(ports, name, signal);
-        if (facts !== undefined) smart.set(name, facts);
-        else if (config.smart === "on") throw new Error("smartctl is not installed: apt-get install smartmontools");
+        if (facts !== undefined) {
+          smart.set(name, facts);
+          keepFacts(slot, smart);
+        } else if (config.smart === "on") throw new Error("smartctl is not installed: apt-get install smartmontools");
         return [];
       } catch (cause) {
         if (config.smart === "auto") return []; // what was told before stands

@@ -2,19 +2,21 @@ import * as z from "zod/mini";
 import { Failure } from "../../protocol/failure.ts";
 import type { CheckPorts } from "./check.ts";
 
+const figure = z.optional(z.number());
 /** What a disk tells of itself by SMART. What it does not tell is left out. */
-export interface SmartFacts {
-  passed?: boolean;
-  usedPct?: number;
+export const SmartFacts = z.object({
+  passed: z.optional(z.boolean()),
+  usedPct: figure,
   /** NVMe: spare blocks left and the least its maker allows, percent. */
-  sparePct?: number;
-  leastSparePct?: number;
+  sparePct: figure,
+  leastSparePct: figure,
   /** NVMe critical warning bits but those of temperature. */
-  critical?: boolean;
-  reallocated?: number;
-  unreadable?: number;
-  powerOnHours?: number;
-}
+  critical: z.optional(z.boolean()),
+  reallocated: figure,
+  unreadable: figure,
+  powerOnHours: figure,
+});
+export type SmartFacts = z.infer<typeof SmartFacts>;
 
 const DEADLINE_MS = 30_000;
 const OUTPUT_BYTES = 262_144;

@@ -42,8 +42,9 @@ function desk(
     ...{ clock, store, keeper, log },
     tell: (figures, more = {}) => {
       const ts = more.body?.ts ?? clock.wall();
+      const raw = JSON.stringify({ ts, ...figures });
       keeper.take([
-        { device: "ft-1", code: "disk.var", receivedAt: clock.wall(), size: 100, ...more, body: { ts, ...figures } },
+        { device: "ft-1", code: "disk.var", receivedAt: clock.wall(), size: 100, raw, ...more, body: { ts } },
       ]);
     },
     async rounds(count = 1) {

@@ -34,7 +34,30 @@ describe("a secret is taken out", () => {
     ["mail: a@b.cc, c%40d.com", "mail: ***, ***"],
     ["Key=ABCDEF12", "Key=***"],
     ["验证码：482913，5 分钟内有效", "验证码：***"],
-  ])("%s", (text, clean) => expect(redact(text)).toBe(clean));
+    ["{u'passwd': u'a1b2c3', 'key': b'a1b2c3'}", "{u'passwd': u'***', 'key': b'***'}"],
+    [
+      "Command ['app', '--password', 'a1b2c3', '-p', 'x9Y8'] failed",
+      "Command ['app', '--password', '***', '-p', '***'] failed",
+    ],
+    ["app:a1b2c3@tcp(10.0.0.1:3306)/db", "***@tcp(10.0.0.1:3306)/db"],
+    ["Contact: <sip:34020000001320000001:a1b2c3@10.0.0.1>", "Contact: <sip:***@10.0.0.1>"],
+    ["curl -uapp:a1b2c3 --proxy-user me:x9Y8 http://h/", "curl -uapp:*** --proxy-user me:*** http://h/"],
+    [
+      "smbclient //h/s -U app%a1b2c3; ipmitool -U root -P a1b2c3",
+      "smbclient //h/s -U app%***; ipmitool -U root -P ***",
+    ],
+    ["SET PASSWORD FOR 'app'@'h' = 'a1b2c3'", "SET PASSWORD FOR 'app'@'h' = '***'"],
+    ["htpasswd -b -c /etc/x app a1b2c3", "htpasswd -b -c /etc/x app ***"],
+    ["sha1$salt$0123456789abcdef", "sha1***"],
+    ["a: 1\npassword: |\n  a1\n\n  b2\nport: 3\n", "a: 1\npassword: |\n  ***\nport: 3\n"],
+    ["db:\n  secret: >-  # old\n    a1\n  port: 3", "db:\n  secret: >-  # old\n    ***\n  port: 3"],
+    ["password:\n  a1\nport: 3", "password:\n  ***\nport: 3"],
+    ["passwords:\n- a1\n- b2\nport: 3", "passwords:\n***\nport: 3"],
+    ["password:\n  file: /etc/x\n  value: a1\n", "password:\n  file: /etc/x\n  value: a1\n"],
+  ])("%s", (text, clean) => {
+    expect(redact(text)).toBe(clean);
+    expect(redact(clean)).toBe(clean);
+  });
 
   test("a name of the site in any spelling, a short one only by itself", () => {
     const short = redactor(["li", "王五"]);
@@ -48,6 +71,11 @@ describe("a secret is taken out", () => {
       expect(long(`data ${coded}`)).toContain("***");
     }
     expect(redactor(["ＷＡＮＧ"])("wang ＷａＮｇ")).toBe("*** ***");
+    // people write short names as wide as long ones, programs write names of two words as one
+    const spaced = redactor(["王五", "Grey Heron"]);
+    expect(spaced("王 五、王　五、grey_heron.log GreyHeron grey  heron grey-heron")).toBe(
+      "***、***、***.log *** *** ***",
+    );
   });
 
   test("whatever a secret is made of, in the usual templates nothing of it is left", () => {
@@ -188,6 +216,13 @@ describe("any text", () => {
       "{a.b@key/",
       "AAAA1a-",
       "&quot;",
+      "password:\n",
+      "password:\n ",
+      "password:\n- ",
+      "secret: |\n  ",
+      "-u a%",
+      "curl -ua:",
+      "htpasswd -b ",
     ];
     for (const unit of hostile) {
       const [short, long] = [2_000, 16_000].map((length) => stepsOf(unit.repeat(Math.ceil(length / unit.length))));

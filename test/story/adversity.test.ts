@@ -73,7 +73,7 @@ async function livesOn(house: House, fleet: WatchedProcesses, name: string, { al
   expect(own.map((one) => one["no"])).toEqual(own.length === 0 ? [] : [no]);
   const ticket = (await house.api.get(`/api/v1/tickets/${no}`))?.body;
   expect(ticket?.["state"]).toBe("新建");
-  expect((ticket?.["timeline"] as Row[]).filter(({ kind }) => kind === "opened")).toHaveLength(1);
+  expect(((ticket?.["timeline"] ?? []) as Row[]).filter(({ kind }) => kind === "opened")).toHaveLength(1);
   expect(house.agent.running).toBe(true);
 }
 

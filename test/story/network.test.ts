@@ -33,7 +33,7 @@ const startOutside = (socket: string, port: number): Child =>
   startChild(process.execPath, ["-e", `(${PASS_ON})("${socket}", ${port})`]);
 
 test.skipIf(needsNets())(
-  "a dead gateway is one ticket, and the lost broker stands in it",
+  "a dead gateway is the one ticket of the silence it causes, and the device's own word stands in it",
   { timeout: 90_000 },
   async () => {
     using line = openLine();
@@ -51,7 +51,7 @@ test.skipIf(needsNets())(
     };
     await using house = await openHouse(broker, {
       agent: { brokers: [{ host: BROKER_ADDRESS, port: 1883 }], checks: { network, process: { enabled: false } } },
-      aggregator: { silence: { holdOnMs: 600_000 } },
+      aggregator: { silence: { holdOnMs: 2_000 } },
       enter: line.device.enter,
     });
     const told = (word: string) => () => house.agent.words().includes(word);
@@ -68,18 +68,23 @@ test.skipIf(needsNets())(
     await until("the agent sees the gateway dead", SOON_MS, told('"code":"network.gateway"'));
     await relay.kill9();
     await until("the agent sees the broker lost", SOON_MS, told('"code":"network.broker"'));
-    expect(await house.api.all("tickets")).toEqual([]);
+    const opened = await ticketInState(house.api, "device.offline", "新建", SOON_MS);
 
     line.gateway.run("nft", "delete", "table", "ip", "dead");
     line.gateway.run("sysctl", "-qw", "net.ipv4.conf.lan0.arp_ignore=0");
     children.push(startRelay(line, socket));
-    const ticket = await ticketInState(house.api, "network.gateway", "已恢复", SOON_MS);
-    expect(ticket).toMatchObject({ title_zh: "网关不可达", level: 2 });
-    await until("the broker's alarm is cleared, too", SOON_MS, async () =>
-      (await house.api.all("alarms"))?.some(({ code, active }) => code === "network.broker" && active === false),
-    );
-    expect((await house.api.all("tickets"))?.map(({ code }) => code)).toEqual(["network.gateway"]);
-    expect(await timeline(house.api, String(ticket["no"]))).toMatch(/network\.broker/);
+    const ticket = await ticketInState(house.api, "device.offline", "已恢复", SOON_MS);
+    expect(ticket).toMatchObject({ no: opened["no"], title_zh: "设备失联", level: 2 });
+    for (const code of ["network.gateway", "network.broker"]) {
+      await until(`${code} is cleared, too`, SOON_MS, async () =>
+        (await house.api.all("alarms"))?.some((alarm) => alarm["code"] === code && alarm["active"] === false),
+      );
+    }
+    expect((await house.api.all("tickets"))?.map(({ no, state }) => [no, state])).toEqual([[opened["no"], "已恢复"]]);
+    const words = await timeline(house.api, String(ticket["no"]));
+    expect(words).toMatch(/设备自述：ft-0042 network\.gateway 网关不可达（重要），\S+ \S+ 至 /);
+    expect(words).toMatch(/the device's own word: ft-0042 network\.broker [^"]* from \S+ \S+ to /);
+    expect(words.match(/"kind":"restored"/g)).toHaveLength(1);
   },
 );
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Verdict } from "../../../agent/alarms/debounce.ts";
 import { retire } from "../../../agent/alarms/ledger.ts";
 import { Device, disk, judged, MIN, S, unknown, WALL } from "./kit.ts";
 
@@ -145,6 +146,15 @@ describe("nobody can tell", () => {
     });
     expect(device.keep(10 * MIN, both)).toEqual([]);
     expect(device.keep(10 * S, [judged("/var", "major"), judged("/", "ok")])).toEqual(["cleared check.disk-var minor"]);
+  });
+  test("what is told again without being asked again counts once", () => {
+    const device = new Device();
+    const asked = (nth: number): Verdict[] => [{ ...unknown("/"), asked: nth } as Verdict, judged("/var", "ok")];
+    expect(device.keep(10 * MIN, asked(0))).toEqual([]);
+    expect(device.keep(10 * MIN, asked(1))).toEqual([]);
+    expect(device.keep(10 * MIN, asked(2))).toEqual(["raised check.disk-root minor"]);
+    expect(device.keep(10 * MIN, [judged("/", "ok")])).toEqual(["cleared check.disk-root minor"]);
+    expect(device.keep(10 * MIN, asked(2))).toEqual([]);
   });
   test("a verdict between two unknowns starts the count anew", () => {
     const device = new Device();

@@ -157,7 +157,7 @@ describe("the search", () => {
           const text = Buffer.from(whole).toString("utf8", 0, LINE_BYTES);
           return patterns
             .filter((one) => one.literals.some((literal) => text.includes(literal)))
-            .filter((one) => one.regex === undefined || new RegExp(one.regex).test(text))
+            .filter((one) => one.regex === undefined || new RegExp(one.regex, "s").test(text))
             .map(({ id }): [string, string] => [id, text]);
         });
         const inLine = (a: [string, string], b: [string, string]): number =>

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -23,6 +22,7 @@ import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { redactor } from "../../../platform/redact.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
+import { run } from "../../kit/peers.ts";
 import { tempFolder } from "../../kit/temp.ts";
 
 let folder: string;
@@ -343,7 +343,7 @@ describe("hostile logs", () => {
   test("what is no plain file is not opened, and does not hold us up; the others go on", async () => {
     const files = ["fifo", "folder", "loop", "null"].map((name) => join(folder, "log", name));
     const [fifo = "", inner = "", loop = "", device = ""] = files;
-    spawnSync("mkfifo", [fifo]);
+    run("mkfifo", [fifo]);
     mkdirSync(inner);
     symlinkSync(loop, loop);
     symlinkSync("/dev/zero", device);

@@ -158,6 +158,14 @@ describe("rates", () => {
     watch.look({ ...still, rxBytes: 1_250_000, txBytes: 125_000, rxPackets: 980, rxErrors: 20 }, 10_000);
     expect(watch.rates()).toMatchObject({ rxKbps: 1_000, txKbps: 100, errorPct: 2, errors: 20, dropPct: 0 });
   });
+  test("a burst between two looks that follow each other at once is no full line", () => {
+    const watch = new RateWatch();
+    watch.look(still, 0);
+    watch.look({ ...still, rxBytes: 1_250_000 }, 2);
+    expect(watch.rates()).toBeUndefined();
+    watch.look({ ...still, rxBytes: 1_250_000 }, 10_000);
+    expect(watch.rates()).toMatchObject({ rxKbps: 1_000 });
+  });
   test("a handful of errors among few packets is chance", () => {
     const watch = new RateWatch();
     watch.look(still, 0);

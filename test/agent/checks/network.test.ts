@@ -143,6 +143,15 @@ describe("a port", () => {
       readings: { drop_pct: 9.09, busy_pct: 96, rx_kbps: 960_000 },
     });
   });
+  test("tells its rates from the second look on, a second after the first as by hand, then at its own pace", async () => {
+    await begin();
+    expect((await of("eth0", 0)).readings).not.toHaveProperty("rx_kbps");
+    count("eth0", "125000 100 0 0 0 0 0 0 0 0 0 0 0 0 0 0");
+    expect((await of("eth0", 1_000)).readings).toMatchObject({ rx_kbps: 1_000 });
+    count("eth0", "9125000 100 0 0 0 0 0 0 0 0 0 0 0 0 0 0");
+    expect((await of("eth0", 10_000)).readings).toMatchObject({ rx_kbps: 1_000 });
+    expect((await of("eth0", 20_000)).readings).toMatchObject({ rx_kbps: 2_400 });
+  });
   test("whose link comes and goes faster than anybody looks", async () => {
     await begin();
     await round();

@@ -3,14 +3,16 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { LinkFacts } from "../../../agent/checks/check.ts";
+import type { CheckPorts, LinkFacts } from "../../../agent/checks/check.ts";
 import { type ClockConfig, clocks } from "../../../agent/checks/clock.ts";
 import { type DatabasesConfig, databases } from "../../../agent/checks/database.ts";
+import { judgeLater } from "../../../agent/checks/later.ts";
 import { type NetworkConfig, network } from "../../../agent/checks/network.ts";
+import { openNetworkJudge } from "../../../agent/checks/network-judge.ts";
 import { switches } from "../../../agent/checks/switch.ts";
 import type { SwitchConfig } from "../../../agent/checks/switch-config.ts";
 import { type WearConfig, wear } from "../../../agent/checks/wear.ts";
-import { machineAt } from "../../../platform/machine.ts";
+import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { CheckRig } from "../../kit/check-rig.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
@@ -178,25 +180,83 @@ test.skipIf(needs("snmpd", "snmpd"))("a switch's port with errors is not well be
   const communityFile = join(folder.path, "secret");
   writeFileSync(communityFile, COMMUNITY, { mode: 0o600 });
   let errors = 0;
-  const show = (): void => snmpd.show([{ index: 1, name: "GE1", errors: (errors += 1_000) }]);
+  const show = (): void => {
+    errors += 1_000;
+    snmpd.show([{ index: 1, name: "GE1", errors }]);
+  };
   const everyMs = 5 * MIN;
   const device = { name: "sw1", host: "127.0.0.1", port: snmpd.port, communityFile, everyMs, ports: [{ index: 1 }] };
   show();
   using check = new CheckRig<SwitchConfig>(switches, { devices: [device] });
   const visits = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i += 1) {
-      show();
-      await check.round(6 * MIN);
-      await check.rounds(8, 3_000); // the same answers again, as while a hold time runs
-    }
+    for (let i = 0; i < count; i += 1)
+      for (let at = 0; at < 10; at += 1) {
+        show();
+        await check.round(at === 0 ? 6 * MIN : 3_000); // often, as while a hold time runs
+      }
   };
   await visits(3);
-  expect(check.told).toEqual(["raised switch.sw1-1 warning port-errors"]);
+  expect(check.told).toEqual(["raised switch.sw1-1 minor port-errors"]);
   check.restart();
   await check.rounds(20);
   expect(check.told).toHaveLength(1);
   await visits(2);
   expect(check.told).toHaveLength(1);
   await check.rounds(20, MIN);
-  expect(check.told.at(-1)).toBe("cleared switch.sw1-1 warning port-errors");
+  expect(check.told.at(-1)).toBe("cleared switch.sw1-1 minor port-errors");
+});
+
+describe("the network", () => {
+  const ROUTE = "Iface\neth0	00000000	0102000A	0003	0	0	100	00000000	0	0	0\n";
+  const carrier = (on: boolean): void => {
+    board.write("/sys/class/net/eth0/operstate", on ? "up\n" : "down\n");
+    board.write("/sys/class/net/eth0/flags", "0x1003\n");
+    board.write("/proc/net/route", on ? ROUTE : "Iface\n");
+  };
+
+  /** The first round waits for the gateway by the clock. */
+  async function first(check: CheckRig<NetworkConfig>): Promise<void> {
+    const asking = check.ask();
+    await check.clock.wind(8 * S);
+    await asking;
+  }
+
+  test("a dead gateway is not gone when there is no way to it at the start", async () => {
+    board.write("/proc/net/dev", "Inter-|\n face |\n  eth0: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+    board.write("/proc/net/ipv6_route", "");
+    carrier(true);
+    const addresses = new Map([["eth0", { global: ["10.0.2.15"], link: [] }]]);
+    let answers = true;
+    const run = async (): Promise<string> => {
+      if (answers) return "rtt min/avg/max/mdev = 0.1/0.2/0.3/0.1 ms";
+      throw new Failure("RUN_FAILED", "ping ended with 1");
+    };
+    const ports = { machine: asKernel(board.machine), link: () => ({ up: true }), run };
+    const own = {
+      ...network,
+      begin: (config: NetworkConfig, all: CheckPorts) =>
+        judgeLater(() => openNetworkJudge(config, all, () => addresses)),
+    };
+    const gateway = { methods: ["ping"], everyMs: MIN, suspectEveryMs: 5 * S, pingEveryMs: MIN };
+    using check = new CheckRig<NetworkConfig>(own, { gateway }, ports);
+    await first(check);
+    await check.rounds(8, MIN);
+    expect(check.judged("gateway")).toMatchObject({ grade: "ok" });
+    answers = false;
+    board.write(
+      "/proc/net/arp",
+      "IP address HW type Flags HW address Mask Device\n10.0.2.1 0x1 0x0 00:00:00:00:00:00 * eth0\n",
+    );
+    await check.rounds(20, MIN);
+    expect(check.told.at(-1)).toBe("changed network.gateway major gateway"); // it was loss at first
+    carrier(false);
+    check.restart();
+    await first(check);
+    await check.rounds(20);
+    expect(check.told.filter((line) => line.includes("cleared"))).toEqual([]);
+    carrier(true);
+    answers = true;
+    await check.rounds(6, MIN);
+    expect(check.told).toContain("cleared network.gateway major gateway");
+  });
 });

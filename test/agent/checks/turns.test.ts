@@ -132,6 +132,32 @@ describe("slow questions", () => {
     turns.close();
   });
 
+  test("an unknown tells which asking it came of, however often it is told", async () => {
+    const clock = new HandClock();
+    const [a, b, c] = [turn("a"), turn("b", { everyMs: 300_000 }), turn("c", { everyMs: 300_000, deadlineMs: 99_000 })];
+    const turns = inTurns([a, b, c], { ...pace, clock, atOnce: 3, waitMs: 1_000 });
+    const askings = async (): Promise<unknown[]> => {
+      const round = turns.judge(signal);
+      await clock.wind(1_000);
+      return (await round).map((one) => (one.state === "unknown" ? one.asked : undefined));
+    };
+    const first = askings();
+    a.answer(verdict("a"));
+    b.answer(new Error("no"));
+    expect(await first).toEqual([undefined, 1, 0]);
+    for (const grade of ["major", "ok"] as const) {
+      await clock.wind(60_000);
+      const next = askings();
+      a.answer(verdict("a", grade));
+      expect(await next).toEqual([undefined, 1, grade === "major" ? 0 : 1]);
+    }
+    await clock.wind(300_000);
+    const last = askings();
+    b.answer(new Error("no"));
+    expect((await last)[1]).toBe(2);
+    turns.close();
+  });
+
   test("what has not been answered when the round must go on is unknown, and closing ends all", async () => {
     const clock = new HandClock();
     const a = turn("a", { deadlineMs: 90_000 });

@@ -182,6 +182,8 @@ describe("errors", () => {
     });
     fs(3, nowS - 5 * 86_400);
     expect(await of()).toMatchObject({ grade: "minor", says: expect.stringContaining("5 days ago") });
+    fs(3, nowS + 86_400 * 365); // our own clock was never set
+    expect(await of()).toMatchObject({ grade: "minor", says: "3 errors noted in the file system: it needs fsck" });
     expect((await round()).map(({ subject }) => subject)).toEqual(["mmcblk0", "mmcblk0p2"]);
   });
 });
