@@ -89,14 +89,21 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   await using stack = new AsyncDisposableStack();
   const broken = new AbortController();
   const signal = AbortSignal.any([stop, broken.signal]);
-  let inventory = { ...bareInfo(parts.machine), config_hash: parts.configHash };
+  const redact = redactor(config.secretWords);
+  /** Serial numbers look like somebody's phone: only the name that a person chose is looked at. */
+  const told = (facts: Inventory) => ({
+    ...facts,
+    ...(facts.hostname === undefined ? {} : { hostname: redact(facts.hostname) }),
+    config_hash: parts.configHash,
+  });
+  let inventory = told(bareInfo(parts.machine));
   const post =
     parts.stateFolder && new InventoryPost({ device: config.device, folder: parts.stateFolder, make: stock });
   const courier = stack.use(
     startCourier({ ...courierPart(parts), info: () => inventory, ...(post && { inventory: post }) }),
   );
   async function stock(): Promise<void> {
-    const found = { ...(await parts.takeInventory(signal)), config_hash: parts.configHash };
+    const found = told(await parts.takeInventory(signal));
     await post?.found(found.inventory_hash);
     if (JSON.stringify(found) === JSON.stringify(inventory)) return courier.wake(); // its document may be untold yet
     inventory = found;

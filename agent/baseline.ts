@@ -12,7 +12,7 @@ import { type FileConfig, subjectOf } from "./checks/drift-config.ts";
 import { linesIn, when } from "./checks/drift-judge.ts";
 import { asDiff, differences, inWords } from "./checks/drift-lines.ts";
 import { Look } from "./checks/drift-look.ts";
-import { DriftStore, type Entries, type Entry, type Seen } from "./checks/drift-store.ts";
+import { DriftStore, type Entries, type Entry, linesKept, type Seen } from "./checks/drift-store.ts";
 import { AgentConfig } from "./config.ts";
 
 /** `vigil-agent baseline …`: a person signs configs off, and sees what is not as it was signed off. */
@@ -182,7 +182,7 @@ async function standing({ look, seen, signed, first }: Row): Promise<Standing> {
   if (changes.length === 0) return { ...known, state: signed === undefined ? "unsigned" : "same", says: "" };
   const details = new Map<string, readonly string[]>();
   for (const { name } of changes.filter(({ content }) => content)) {
-    const [before, after] = [entry?.lines[name], await look.lines(name)];
+    const [before, after] = [linesKept(entry, name), await look.lines(name)];
     if (before !== undefined && after !== undefined)
       details.set(name, inWords(differences(look.hidden(before), after.lines)));
   }
@@ -243,7 +243,7 @@ async function diff({ rows, say, lang }: Desk): Promise<number> {
       say(
         `+++ ${[name === "" ? row.look.name : join(row.look.name, name), words.join(", ")].filter(Boolean).join(": ")}\n`,
       );
-      const [before, after] = [entry.lines[name], content ? await row.look.lines(name) : undefined];
+      const [before, after] = [linesKept(entry, name), content ? await row.look.lines(name) : undefined];
       if (before !== undefined && after !== undefined)
         say(`${asDiff(differences(row.look.hidden(before), after.lines)).join("\n")}\n`);
       else if (content) say(lang === "zh" ? "（内容不可显示）\n" : "(the content cannot be shown)\n");

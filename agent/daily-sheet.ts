@@ -58,14 +58,15 @@ function judged(
 ): Omit<DailyLine, "check" | "name_zh" | "name_en"> {
   if (verdict.state === "unknown") return { state: "unknown", says: plain(verdict.because, 400) };
   const { grade, reason, says } = verdict;
-  const title = grade === "ok" ? undefined : (verdict.title ?? titles[reason]);
+  const title =
+    grade === "ok" ? undefined : (verdict.title ?? (Object.hasOwn(titles, reason) ? titles[reason] : undefined));
   const readings = Object.entries(verdict.readings).filter(
     ([name, value]) => Number.isFinite(value) && FIGURE_PATTERN.test(name),
   );
   return {
     state: grade,
     ...(grade === "ok" ? {} : { reason }),
-    ...(title === undefined ? {} : { title_zh: title.zh, title_en: title.en }),
+    ...(title === undefined ? {} : { title_zh: plain(title.zh, 200), title_en: plain(title.en, 200) }),
     ...(says === undefined ? {} : { says: plain(says, 400) }),
     ...(readings.length === 0 ? {} : { readings: Object.fromEntries(readings.slice(0, MOST_READINGS)) }),
   };

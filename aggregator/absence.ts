@@ -15,23 +15,26 @@ interface Account {
   reasons: readonly string[];
   /** Told so long before the device fell silent it still explains that; else two heartbeats. */
   leadMs?: number;
-  /** It counts an outage for so long after its end: until then it is that one and no new fault. */
-  lastsMs?: number;
   /** It also takes down an agent that could still say goodbye. */
   endsAgent?: true;
 }
 
 /** A stop of the agent is no fault and in no row; what lies behind the broker keeps nobody from telling. */
 const ACCOUNTS: readonly Account[] = [
-  {
-    check: "network",
-    reasons: ["carrier", "side-carrier", "lower", "address", "route", "gateway", "dns", "broker"],
-  },
-  // shares of the last hour, or of as many probes
-  { check: "network", reasons: ["gateway-loss", "broker-loss"], lastsMs: HOUR + 5 * MINUTE },
+  { check: "network", reasons: ["carrier", "side-carrier", "lower", "address", "route"] },
+  { check: "network", reasons: ["gateway", "gateway-loss", "dns", "broker", "broker-loss"] },
   // a battery carries a device for hours; its end, and that of the device, comes with the mains alarm long told
   { check: "power", reasons: ["mains", "battery-low", "ups-battery", "ups-low"], leadMs: 8 * HOUR, endsAgent: true },
   { check: "power", reasons: ["undervoltage", "ups-off", "ups-overload"], endsAgent: true },
+];
+
+/** What still shows an outage so long after its end is that one and no new fault. */
+const LASTING: readonly { check: string; reasons: readonly string[]; ms: number }[] = [
+  // shares of the last hour, or of as many probes
+  { check: "network", reasons: ["gateway-loss", "broker-loss"], ms: HOUR + 5 * MINUTE },
+  // asked every five minutes, and well for one before it is over
+  { check: "network", reasons: ["dns"], ms: 8 * MINUTE },
+  { check: "clock", reasons: ["server", "unsynchronised"], ms: 8 * MINUTE },
 ];
 
 type Word = Pick<AlarmRow, "check" | "reason" | "since" | "ts">;
@@ -70,7 +73,8 @@ export function foretold(word: Word, offline: Offline, device: Known): boolean {
 /** Until when a word told in the ticket of `offline` is that absence; after it, it is a fault of its own. */
 export function accountedUntil(word: Word, offline: Offline, graceMs: number, now: number): number {
   if (offline.active) return now + graceMs;
-  return offline.ts + Math.max(graceMs, accountOf(word)?.lastsMs ?? 0);
+  const lasting = LASTING.find(({ check, reasons }) => check === word.check && reasons.includes(word.reason));
+  return offline.ts + Math.max(graceMs, lasting?.ms ?? 0);
 }
 
 /** A time of the device's clock by ours, epoch ms. */

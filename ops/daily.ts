@@ -31,7 +31,8 @@ export async function daily(desk: DailyDesk, options: DailyOptions): Promise<voi
   const [row] = rows;
   if (device === undefined || row === undefined || row.state !== "made") {
     if (csv) return desk.out(await api.csv("/api/v1/daily", { date, device, site, lang: look.lang }));
-    return desk.print(rows, () => showDailySheet(look, rows, desk.clock.wall()));
+    // of one device it is one object, made or not: a program that reads it must not have to guess
+    return desk.print(device === undefined ? rows : (row ?? null), () => showDailySheet(look, rows, desk.clock.wall()));
   }
   const path = `/api/v1/daily/${row.date}/${encodeURIComponent(device)}`;
   if (csv) return desk.out(await api.csv(path, { lang: look.lang }));

@@ -37,7 +37,9 @@ export function unreadable(after: Seen): string[] {
 function members(before: Readonly<Record<string, Member>>, after: Readonly<Record<string, Member>>): Change[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
   const absent = { kind: "absent" } as const;
-  return names.flatMap((name) => one(name, before[name] ?? absent, after[name] ?? absent) ?? []);
+  const of = (all: Readonly<Record<string, Member>>, name: string): Member =>
+    (Object.hasOwn(all, name) ? all[name] : undefined) ?? absent;
+  return names.flatMap((name) => one(name, of(before, name), of(after, name)) ?? []);
 }
 
 function one(name: string, before: Seen, after: Seen): Change | undefined {

@@ -8,7 +8,7 @@ import { type Change, compare, octal, sentence, unreadable } from "./drift-compa
 import { type DriftConfig, type FileConfig, subjectOf } from "./drift-config.ts";
 import { differences, inWords, type Line } from "./drift-lines.ts";
 import { idsOf, Look } from "./drift-look.ts";
-import { DriftStore, type Entries, type Entry, type Seen, SIGNED_FILE } from "./drift-store.ts";
+import { DriftStore, type Entries, type Entry, linesKept, type Seen, SIGNED_FILE } from "./drift-store.ts";
 
 const MOST_SAYS = 300;
 const FILE_DEADLINE_MS = 5_000;
@@ -214,7 +214,7 @@ class DriftJudge implements Judge {
   async #details(look: Look, entry: Entry, changes: readonly Change[]): Promise<Map<string, readonly string[]>> {
     const details = new Map<string, readonly string[]>();
     for (const { name } of changes.filter(({ content }) => content).slice(0, 5)) {
-      const before = entry.lines[name];
+      const before = linesKept(entry, name);
       const after = before === undefined ? undefined : await look.lines(name);
       if (before === undefined || after === undefined) continue;
       const words = inWords(differences(look.hidden(before), after.lines));

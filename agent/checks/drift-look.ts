@@ -116,7 +116,8 @@ export class Look {
 
   /** File names and link targets are kept and told, too. */
   #named(name: string): string {
-    return discreetName(name, this.#parts.redact, fingerprint);
+    const plain = discreetName(name, this.#parts.redact, fingerprint);
+    return plain === "__proto__" ? "./__proto__" : plain; // no object can hold it by its own name
   }
 
   #readFile(name: string): Promise<Steady> {

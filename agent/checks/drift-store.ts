@@ -60,6 +60,9 @@ const Entry = z.object({
   lines: z.record(z.string(), Lines),
 });
 export type Entry = z.infer<typeof Entry>;
+/** The lines kept of one file. A file may be called like something that every object has. */
+export const linesKept = (entry: Entry | undefined, name: string): readonly Line[] | undefined =>
+  entry !== undefined && Object.hasOwn(entry.lines, name) ? entry.lines[name] : undefined;
 const Baseline = z.object({
   v: z.literal(1),
   /** Tells by which key its hashes were made. */

@@ -48,8 +48,6 @@ interface Seat {
   retries: number;
   /** How often it was answered, or given up. */
   asked: number;
-  /** It could not be told, and that has been said: once for each time it was asked, for three times in a row are an alarm. */
-  saidUnknown: boolean;
   /** Undefined before the first answer. */
   verdicts?: readonly Verdict[];
 }
@@ -59,12 +57,10 @@ interface Seat {
  * and a round costs nothing. One that was never answered yet is `unknown`.
  */
 export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs, redact }: Pace): Turns {
-  const seats = turns.map(
-    (turn): Seat => ({ turn, dueAt: clock.now(), busy: false, retries: 0, asked: 0, saidUnknown: false }),
-  );
+  const seats = turns.map((turn): Seat => ({ turn, dueAt: clock.now(), busy: false, retries: 0, asked: 0 }));
   const ending = new AbortController();
   let busy = 0;
-  let news: "none" | "figures" | "grades" = "grades";
+  let hasNews = true;
   let told: readonly Verdict[] = [];
   let arrived = Promise.withResolvers<void>();
 
@@ -73,9 +69,17 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     for (const seat of seats) {
       if (ending.signal.aborted) return;
       if (seat.dueAt > now) continue;
-      if (seat.hangsSince !== undefined) keep(seat, unanswered(seat.turn, now - seat.hangsSince));
+      if (seat.hangsSince !== undefined) keep(seat, unanswered(seat, now - seat.hangsSince));
       else if (!seat.busy && busy < atOnce) void take(seat);
+      else if (!seat.busy) waitBehind(seat);
     }
+  }
+
+  /** What was said last does not stay true while nobody can be asked. */
+  function waitBehind(seat: Seat): void {
+    const taken = seats.filter(({ busy: isTaken }) => isTaken);
+    if (taken.some(({ hangsSince }) => hangsSince === undefined)) return; // soon it is its turn
+    keep(seat, unknownAll(seat, `waits behind ${taken.map(({ turn }) => turn.subject).join(", ")}`));
   }
 
   async function take(seat: Seat): Promise<void> {
@@ -86,7 +90,7 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     const cut = new AbortController();
     const asked = turn.ask(AbortSignal.any([cut.signal, ending.signal])).catch((cause: unknown) => {
       const because = cause instanceof Error ? cause.message : String(cause);
-      return [{ state: "unknown", subject: turn.subject, because: redact(because) } as const];
+      return unknownAll(seat, redact(because));
     });
     const free = (): void => {
       seat.busy = false;
@@ -95,7 +99,7 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     };
     const inTime = await within(asked, turn.deadlineMs, clock, ending.signal).catch(() => false);
     if (ending.signal.aborted) return;
-    keep(seat, inTime ? await asked : unanswered(turn, turn.deadlineMs));
+    keep(seat, inTime ? await asked : unanswered(seat, turn.deadlineMs));
     if (inTime) free();
     else {
       seat.hangsSince = askedAt;
@@ -113,20 +117,15 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
     seat.retries = same ? Math.max(0, seat.retries - 1) : RETRIES;
     const pauseMs = seat.retries > 0 && retryMs !== undefined ? Math.min(retryMs, everyMs) : everyMs;
     seat.dueAt = clock.now() + pauseMs * (1 - JITTER + 2 * JITTER * random());
-    if (!same || seat.verdicts === undefined) news = "grades";
-    else if (news === "none") news = "figures";
     seat.verdicts = verdicts;
-    seat.saidUnknown = false;
+    hasNews = true;
     arrived.resolve();
     arrived = Promise.withResolvers<void>();
   }
 
-  const hasNews = (): boolean => news === "grades" || (news === "figures" && !seats.some((seat) => seat.saidUnknown));
-
   function answer(): readonly Verdict[] {
-    if (!hasNews()) return told;
-    news = "none";
-    for (const seat of seats) seat.saidUnknown = seat.verdicts?.some(({ state }) => state === "unknown") === true;
+    if (!hasNews) return told;
+    hasNews = false;
     told = seats.flatMap(({ turn: { subject }, verdicts }): readonly Verdict[] =>
       verdicts === undefined ? [{ state: "unknown", subject, because: "not answered yet", asked: 0 }] : verdicts,
     );
@@ -147,14 +146,21 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
       start();
       return seats.some(({ verdicts }) => verdicts === undefined) ? first(signal) : answer();
     },
-    stirred: () => told.length > 0 && hasNews(),
+    stirred: () => told.length > 0 && hasNews,
     close: () => ending.abort(),
   };
 }
 
-const unanswered = ({ subject }: Turn, forMs: number): Verdict[] => [
-  { state: "unknown", subject, because: `no answer within ${Math.round(forMs / 1_000)} s` },
-];
+const unanswered = (seat: Seat, forMs: number): Verdict[] =>
+  unknownAll(seat, `no answer within ${Math.round(forMs / 1_000)} s`);
+
+/** A subject left out would be one that is gone. */
+const unknownAll = ({ turn, verdicts = [] }: Seat, because: string): Verdict[] =>
+  [...new Set([turn.subject, ...verdicts.map(({ subject }) => subject)])].map((subject) => ({
+    state: "unknown",
+    subject,
+    because,
+  }));
 
 /** Grades in a few letters: equal where nothing changed but figures. */
 const gradesOf = (verdicts: readonly Verdict[]): string =>

@@ -344,7 +344,8 @@ describe("what the parts owe each other", () => {
 
   test("an inventory that changed is told, one that did not is not; all files are closed at the end", async () => {
     let open = 0;
-    const machine = machineOf({ "/proc/meminfo": MEMINFO });
+    const hostname = "wangwu-pc"; // a name the site lists
+    const machine = machineOf({ "/proc/meminfo": MEMINFO, "/proc/sys/kernel/hostname": hostname });
     const source: Machine["source"] = (path) => {
       open += 1;
       const close = (): void => {
@@ -354,8 +355,8 @@ describe("what the parts owe each other", () => {
     };
     const agent = agentOf({
       checks: { memory: {} },
-      config: { inventoryMs: 60_000 },
-      parts: { machine: { ...machine, source }, takeInventory: async () => ({ model: "board 7" }) },
+      config: { inventoryMs: 60_000, secretWords: ["wangwu"] },
+      parts: { machine: { ...machine, source }, takeInventory: async () => ({ hostname, model: "board 7" }) },
     });
     agent.link.comeUp();
     await agent.clock.wind(600_000);
@@ -363,6 +364,7 @@ describe("what the parts owe each other", () => {
       .filter(({ topic }) => topic.endsWith("/info"))
       .map(({ payload }) => JSON.parse(payload).model);
     expect(told).toEqual([undefined, "board 7"]);
+    expect(agent.link.said.filter(({ payload }) => String(payload).includes("wangwu"))).toEqual([]);
     expect(open).toBeGreaterThan(0);
     await agent.end();
     expect(open).toBe(0);

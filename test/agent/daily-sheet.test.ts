@@ -65,6 +65,7 @@ describe("a day's sheet", () => {
   test("carries no name that must not leave the device, and no figure that is no number", () => {
     const verdict = judged("Wang's disk", "minor", {
       says: "Wang was here",
+      title: { zh: "Wang 的服务", en: "service of Wang" }, // a person wrote it into the config
       readings: { free_pct: Number.NaN, used_pct: 1, n_count: Number.POSITIVE_INFINITY },
     } as Partial<Verdict>);
     const sheet = daySheet(facts, [check("disk", [verdict]), check("b", "Wang hung")], {

@@ -75,6 +75,29 @@ describe("a day's check", () => {
     expect(await day(rig, "2026-11-23")).toMatchObject({ late: false, alarms_count: 1, tickets_count: 1 });
   });
 
+  test("told again after a fault that came later, it does not bear that fault", async () => {
+    await using rig = await rigged();
+    const device = new FakeDevice();
+    const [before, daily, after] = [device.raise("a.x"), device.daily(TODAY), device.raise("b.x")];
+    await say(rig, before, after, daily, device.state());
+    expect((await day(rig))?.faults.alarms.map(({ code }) => code)).toEqual(["a.x"]);
+  });
+
+  test("of a device whose clock is wrong shows the tickets of when it was really made", async () => {
+    await using rig = await rigged({ silence: { holdOnMs: 86_400_000 } });
+    const device = new FakeDevice();
+    const slow = HOUR; // its clock is so much behind
+    const made = rig.clock.wall() + HOUR / 2;
+    device.ts = rig.clock.wall() - slow;
+    await say(rig, device.state(), device.raise("a.x"), device.clear("a.x")); // observed for another half hour
+    await rig.later(2 * HOUR);
+    device.ts = made - slow - 60_000;
+    const daily = device.daily(TODAY);
+    device.ts = rig.clock.wall() - slow;
+    await say(rig, device.state({ seq: 2 }), daily);
+    expect(await day(rig)).toMatchObject({ alarms_count: 0, tickets_count: 1 });
+  });
+
   test("a second one of the same day is acknowledged, counted and changes nothing: a clock set back, a state folder lost", async () => {
     await using rig = await rigged();
     const device = new FakeDevice();

@@ -96,6 +96,9 @@ test("one device: what is wrong with its evidence, what is well in a line, and t
   expect(out).toMatch(/配置文件哈希 +c0ffee/);
   const json = ApiDailyRecord.parse(JSON.parse((await vigil(url, "--device", "b-grave", "--json")).out));
   expect(json.performance).toHaveLength(1);
+  const lacking = ApiDailyRow.parse(JSON.parse((await vigil(url, "--device", "c-gone", "--json")).out));
+  expect(lacking).toMatchObject({ device: "c-gone", state: "missing" });
+  expect((await vigil(url, "--device", "nobody", "--json")).out).toBe("null\n");
   expect((await vigil(url, "--device", "c-gone")).out).toContain("缺报");
   expect((await vigil(url, "--device", "nobody")).out).toBe("没有设备应有日检\n");
 });

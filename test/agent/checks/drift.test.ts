@@ -415,6 +415,26 @@ describe("hostile files", () => {
     expect(await because()).toMatch(/holds more than 200 files/);
   });
 
+  test("in a folder no name goes unseen, not even those that every object has", async () => {
+    mkdirSync(at("cron.d"));
+    write("cron.d/a", "a");
+    files = [{ path: at("cron.d") }];
+    await approve();
+    expect(await first()).toMatchObject({ grade: "ok", readings: { files_count: 1 } });
+    for (const name of ["__proto__", "constructor"]) {
+      write(`cron.d/${name}`, "* * * * * root evil\n");
+      expect(await first()).toMatchObject({ grade: "minor", reason: "appeared", says: expect.stringContaining(name) });
+      await approve();
+      begin(); // over a restart
+      expect(await first()).toMatchObject({ grade: "ok" });
+      write(`cron.d/${name}`, "* * * * * root worse\n");
+      expect(await first()).toMatchObject({ reason: "changed", says: expect.stringMatching(/evil.*worse/) });
+      unlinkSync(at(`cron.d/${name}`));
+      expect(await first()).toMatchObject({ reason: "missing" });
+      await approve();
+    }
+  });
+
   test("an unreadable one is unknown by its reason, and cannot be signed off; its rights are compared all the same", async () => {
     symlinkSync("loop", at("loop"));
     files = [{ path: at("loop") }];

@@ -107,7 +107,7 @@ describe("slow questions", () => {
     turns.close();
   });
 
-  test("an unknown is told once for each time it was asked, whoever else has figures meanwhile", async () => {
+  test("one that cannot be told keeps nobody's figures back", async () => {
     const clock = new HandClock();
     const [a, b] = [turn("a", { everyMs: 300_000 }), turn("b", { everyMs: 10_000 })];
     const turns = inTurns([a, b], { ...pace, clock });
@@ -116,19 +116,12 @@ describe("slow questions", () => {
     a.answer(new Failure("RUN_FAILED", "gone"));
     b.answer(verdict("b"));
     await clock.wind(0);
-    const told = await first;
-    for (let i = 0; i < 5; i += 1) {
-      await clock.wind(11_000);
-      void turns.judge(signal);
-      b.answer(verdict("b"));
-      expect(await judge(turns, clock)).toBe(told);
-      expect(turns.stirred()).toBe(false);
-    }
+    expect(states(await first)).toEqual(["gone (RUN_FAILED)", "ok"]);
     await clock.wind(11_000);
     void turns.judge(signal);
-    b.answer(verdict("b", "major"));
+    b.answer({ ...verdict("b"), readings: { latency_ms: 7 } } as Verdict);
     await clock.wind(0);
-    expect(states(await judge(turns, clock))).toEqual(["gone (RUN_FAILED)", "major"]); // a fault does not wait
+    expect(await judge(turns, clock)).toMatchObject([{ state: "unknown" }, { readings: { latency_ms: 7 } }]);
     turns.close();
   });
 
@@ -152,9 +145,46 @@ describe("slow questions", () => {
       expect(await next).toEqual([undefined, 1, grade === "major" ? 0 : 1]);
     }
     await clock.wind(300_000);
-    const last = askings();
+    await askings();
     b.answer(new Error("no"));
-    expect((await last)[1]).toBe(2);
+    await clock.wind(0);
+    expect((await askings())[1]).toBe(2);
+    turns.close();
+  });
+
+  test("where all are due too often for the places there are, each has its turn all the same", async () => {
+    const clock = new HandClock();
+    const slow = ["a", "b", "c", "d", "e"].map((subject) => turn(subject, { everyMs: 1_000, deadlineMs: 2_000 }));
+    const turns = inTurns(
+      slow.map((one) => ({ ...one, ask: (own) => one.ask(own).finally(() => {}) })),
+      { ...pace, clock, waitMs: 1_000 },
+    );
+    for (let at = 0; at < 40; at += 1) {
+      void turns.judge(signal);
+      await clock.wind(1_000);
+      for (const one of slow) one.answer(verdict(one.subject, "major"));
+    }
+    const asked = slow.map((one) => one.asked);
+    expect(Math.min(...asked)).toBeGreaterThan(Math.max(...asked) / 2);
+    turns.close();
+  });
+
+  test("behind those that hang for ever nothing stays well: who cannot be asked is unknown, all its subjects", async () => {
+    const clock = new HandClock();
+    const [a, b, c] = [turn("a", { everyMs: 100_000 }), turn("b"), turn("c")];
+    const ports = { ...c, ask: async () => [verdict("c"), verdict("c/1")] };
+    const turns = inTurns([a, b, ports], { ...pace, clock });
+    const first = turns.judge(signal);
+    await clock.wind(10_000); // nobody gives up
+    expect(states(await first)).toEqual(["no answer within 10 s", "no answer within 10 s", "waits behind a, b"]);
+    a.answer(verdict("a"));
+    await clock.wind(60_000);
+    await judge(turns, clock);
+    expect((await judge(turns, clock)).map(({ subject }) => subject)).toEqual(["a", "b", "c", "c/1"]);
+    await clock.wind(50_000);
+    await judge(turns, clock);
+    await clock.wind(70_000);
+    expect(states((await judge(turns, clock)).slice(2))).toEqual(["waits behind a, b", "waits behind a, b"]);
     turns.close();
   });
 
