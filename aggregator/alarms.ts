@@ -175,7 +175,10 @@ export class Alarms {
     const begun = { ...row, ...(ticket && { ticket }), countedSince: row.since };
     await tx.saveAlarm(begun);
     for (const child of await tx.consequences(row.device, row.code)) {
-      if (child.ticket !== undefined) continue;
+      if (child.ticket !== undefined) {
+        if ((await tx.ticket(child.ticket))?.dedup_key === dedupKey(child)) await this.#merge(tx, child, begun, news);
+        continue;
+      }
       const { opensAt: _, ...waiting } = child;
       await this.#begin(tx, waiting, begun, news);
     }
@@ -192,10 +195,25 @@ export class Alarms {
       await this.#releaseAll(tx, own, row.ticket, this.#rules.childGraceMs, news);
       return this.#wait(tx, own, news, await this.#outlasts(tx, was, row));
     }
+    const merged = guest ? undefined : await this.#merge(tx, row, await this.#cause(tx, row), news);
+    if (merged !== undefined) return merged;
     await this.#desk.enter(tx, "changes", row, news);
     const counted = { ...row, countedSince: row.since };
     await tx.saveAlarm(counted);
     return counted;
+  }
+
+  /**
+   * A consequence is often seen before its cause, and has a ticket of its own by then: while that is young and untouched
+   * it ends in the cause's. Undefined where it does not.
+   */
+  async #merge(tx: Tx, row: AlarmRow, cause: AlarmRow | undefined, news: News): Promise<AlarmRow | undefined> {
+    if (!cause?.active || cause.ticket === undefined || cause.ticket === row.ticket) return undefined;
+    const ticket = row.ticket === undefined ? undefined : await tx.ticket(row.ticket);
+    if (ticket === undefined || !this.#desk.mayMerge(ticket, news)) return undefined;
+    await this.#desk.enter(tx, "merges", row, news, cause.ticket);
+    const { ticket: _, ...free } = row;
+    return this.#begin(tx, free, cause, news);
   }
 
   /** Without a ticket yet: a new explanation, or the loss of one, sets the time anew; else the first time stands. */

@@ -96,6 +96,8 @@ export const AggregatorConfig = z.strictObject({
       flappingNoteMs: ms(0, DAY_MS).default(3_600_000),
       /** A consequence that outlasts its cause by so long gets a ticket of its own. */
       childGraceMs: ms(0, DAY_MS).default(90_000),
+      /** A ticket not older than this, that nobody works on, is merged into that of its cause when that is heard of after it. */
+      mergeMs: ms(0, DAY_MS).default(600_000),
       /** Entries of a timeline up to which mere changes of an alarm are noted. */
       maxNotes: z.int().min(10).max(100_000).default(1_000),
       /** By alarm code, or by the check's name before the dot: how long it must last before it gets a ticket. */

@@ -28,7 +28,7 @@ const REASONS: Record<string, Says> = { severity: { zh: "随告警级别", en: "
 /**
  * One entry of a timeline as a sentence. Total: it reads what `data` holds and leaves out what it lacks. Keys it knows:
  * `code`, `device`, `title_zh`, `title_en`, `severity`, `level`, `value`, `unit`, `change` (raised, changed, cleared; joined, left,
- * accounts, accounted), `from`, `to` (levels; times of a child), `reason`, `reopened` (how often), `changes` (how many), `recurrence_of`.
+ * accounts, accounted), `from`, `to` (levels; times of a child), `reason`, `reopened` (how often), `changes` (how many), `recurrence_of`, `into`.
  */
 export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
   const { data } = event;
@@ -49,6 +49,8 @@ export function says(event: Pick<TicketEvent, "kind" | "data">): Says {
       return join(both("级别调整", "level"), arrow(data["from"], data["to"]), reasonOf(data["reason"]));
     case "restored":
       return join(both("服务已恢复，进入观察", "service restored, under observation"), alarm);
+    case "merged":
+      return join(both(`并入工单 ${text(data["into"])}`, `merged into ticket ${text(data["into"])}`), alarm);
     case "reopened":
       return join(both("重新打开", "reopened"), times(data["reopened"]), alarm);
     case "resolved":

@@ -69,7 +69,7 @@ export interface TicketEvent {
   at: number;
   /** `aggregator`, or a person. */
   actor: string;
-  kind: "opened" | "alarm" | "level" | "restored" | "reopened" | "resolved" | "flapping" | "child";
+  kind: "opened" | "alarm" | "level" | "restored" | "reopened" | "resolved" | "flapping" | "child" | "merged";
   data: Readonly<Record<string, string | number | boolean>>;
   prevHash: string;
   hash: string;

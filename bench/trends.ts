@@ -80,7 +80,7 @@ function level(n: number, ts: number): number {
 async function sweep(folder: string, history: HistoryStore, end: number): Promise<{ looked: number; us: number }> {
   await using store = openSqliteStore({ file: join(folder, "vigil.db") });
   const clock = new HandClock(end + HOUR_MS / 2);
-  const policy = { observeMs: 0, reopenMs: 0, flappingNoteMs: 0, childGraceMs: 0, maxNotes: 10 };
+  const policy = { observeMs: 0, reopenMs: 0, flappingNoteMs: 0, childGraceMs: 0, mergeMs: 600_000, maxNotes: 10 };
   const rules = { holdOnMs: () => 0, longestMs: 0, childGraceMs: 0, maxCodes: 100 };
   const watch = new TrendWatch({
     ...{ store, history, clock, log: silentLog, boot: "bench", timeZone: "Asia/Shanghai" },

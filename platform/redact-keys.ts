@@ -138,7 +138,7 @@ function blockAfter(half: string, name: number, at: number): Span | undefined {
     if (from + indent < until && half.charAt(from + indent) !== "\r") {
       const isItem = !isText && indent === depth && half.charAt(from + indent) === "-";
       if (indent <= depth && !isItem) break;
-      if (!isText && MAPPING.test(half.slice(from, Math.min(until, from + 240)))) return nothing;
+      if (!isText && MAPPING.test(half.slice(from, Math.min(until, from + 240)))) break;
       if (start === -1) start = from + indent;
       end = until;
     }

@@ -23,7 +23,7 @@ const MARKED: readonly (readonly [literal: string, pattern: Pattern])[] = [
   ["com2sec", [/com2sec6?[ \t][^\n]{0,120}?[ \t](\S{1,64})[ \t]*(?=$|\n)/g, 1]],
   ["createuser", [/createuser[ \t]+\S{1,64}[ \t]+([^\n]{1,200})/g, 1]],
   // a class within a class is written like a hash: Outer$Inner$Builder.build
-  ["$", [/(?:(?<![\w$])|(?<=sha\d{1,3}|md5|crypt|sha256\$|:\d))\$[a-z0-9-]{1,16}\$[./a-z0-9$=,+*-]{8,}/g, 0]],
+  ["$", [/\$(?:(?<![\w$]\$)|(?<=(?:sha\d{1,3}|md5|crypt|sha256\$|:\d)\$))[a-z0-9-]{1,16}\$[./a-z0-9$=,+*-]{8,}/g, 0]],
   ["{", [/\{(?:s?sha\d{0,3}|s?md5|crypt|pbkdf2[\w-]{0,20})\}([a-z0-9+/=$.]{8,})/g, 1]],
   ["*", [/(?<!\w)\*[0-9a-f]{40}(?![0-9a-f])/g, 0]],
   [":", [/(?<![^\n])[\w.-]{1,32}:([./0-9a-z]{13})(?=$|[\r\n:])/g, 1]],

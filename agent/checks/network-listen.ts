@@ -25,6 +25,7 @@ export class ListenWatch {
   readonly #everyMs: number;
   readonly #posts: readonly Post[];
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #looks = 0;
   #last: readonly Verdict[] = [];
 
   constructor({ listen, listenEveryMs }: Pick<NetworkConfig, "listen" | "listenEveryMs">, machine: Machine) {
@@ -37,6 +38,7 @@ export class ListenWatch {
   look(nowMs: number): readonly Verdict[] {
     if (this.#posts.length === 0 || nowMs - this.#lookedAt < this.#everyMs) return this.#last;
     this.#lookedAt = nowMs;
+    this.#looks += 1;
     const found = { tcp: this.#sockets("tcp"), udp: this.#sockets("udp") };
     const verdicts = this.#posts.map((post) => this.#judge(post, found[post.wanted.protocol]));
     if (verdicts.some((verdict, i) => verdict !== this.#last[i])) this.#last = verdicts;
@@ -60,7 +62,7 @@ export class ListenWatch {
     const { wanted, subject } = post;
     if (sockets instanceof Failure) {
       post.inodes = "";
-      return { state: "unknown", subject, because: sockets.message };
+      return { state: "unknown", subject, because: sockets.message, asked: this.#looks };
     }
     const fitting = sockets.filter((one) => fits(one, wanted));
     const inodes = fitting.map(({ inode }) => inode).toSorted((a, b) => a - b);
@@ -80,8 +82,10 @@ export class ListenWatch {
     const listens = { ...about, grade: "ok", holds: "ok", reason: "listen" } as const;
     if (process === undefined) return { ...listens, says: `something listens on ${where}` };
     const owners = ownersOf(this.#machine, inodes);
-    if (owners.length === 0)
-      return { state: "unknown", subject, because: `${where} is taken, but this user may not see by which program` };
+    if (owners.length === 0) {
+      const because = `${where} is taken, but this user may not see by which program`;
+      return { state: "unknown", subject, because, asked: this.#looks };
+    }
     const foreign = owners.filter(({ names }) => !names.includes(process));
     // a parent that hands its socket down owns it with its children: one right owner of each socket is enough
     const lost = inodes.filter((inode) => !owners.some((one) => one.inode === inode && one.names.includes(process)));

@@ -66,9 +66,10 @@ export function inTurns(turns: readonly Turn[], { clock, random, atOnce, waitMs,
 
   function start(): void {
     const now = clock.now();
-    for (const seat of seats) {
+    // who has waited longest goes first: those at the end of the list would never have their turn
+    const due = seats.filter(({ dueAt }) => dueAt <= now).toSorted((a, b) => a.dueAt - b.dueAt);
+    for (const seat of due) {
       if (ending.signal.aborted) return;
-      if (seat.dueAt > now) continue;
       if (seat.hangsSince !== undefined) keep(seat, unanswered(seat, now - seat.hangsSince));
       else if (!seat.busy && busy < atOnce) void take(seat);
       else if (!seat.busy) waitBehind(seat);

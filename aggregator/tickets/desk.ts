@@ -5,6 +5,7 @@ import {
   decide,
   dedupKey,
   type Happening,
+  isMergeable,
   isObserved,
   resolution,
   type TicketPolicy,
@@ -34,7 +35,13 @@ export class TicketDesk {
   }
 
   /** Enters a happening of `alarm` where it belongs. Returns the number of its ticket, undefined where it has none. */
-  async enter(tx: Tx, happening: Happening, alarm: AlarmRow, news: DeskNews): Promise<string | undefined> {
+  async enter(
+    tx: Tx,
+    happening: Happening,
+    alarm: AlarmRow,
+    news: DeskNews,
+    into?: string,
+  ): Promise<string | undefined> {
     const fresh = happening === "begins" || happening === "passes";
     const ticket = fresh
       ? await tx.lastTicketFor(dedupKey(alarm))
@@ -55,10 +62,16 @@ export class TicketDesk {
         from: this.#timeOf(alarm.since),
         to: this.#timeOf(alarm.ts),
       }),
+      into,
       now: news.now,
       policy: this.#policy,
     });
     return this.#carryOut(tx, decision, ticket, news);
+  }
+
+  /** Whether the ticket of an alarm may still end in that of its cause. */
+  mayMerge(ticket: TicketRow, news: DeskNews): boolean {
+    return isMergeable(ticket, news.now, this.#policy);
   }
 
   /** `2026-11-22 16:00:30`; a device may say any number, and not each is a time. */

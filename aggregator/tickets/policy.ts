@@ -12,6 +12,8 @@ export interface TicketPolicy {
   flappingNoteMs: number;
   /** A child still active so long after its cause cleared gets a ticket of its own. */
   childGraceMs: number;
+  /** A ticket not older than this is merged into that of its cause, when that is heard of after it. */
+  mergeMs: number;
   /** Alarm changes that move no column are noted up to this many entries. */
   maxNotes: number;
 }
@@ -19,9 +21,19 @@ export interface TicketPolicy {
 /**
  * What happened to an alarm, as its ticket sees it. `begins`: it is to have a ticket; `changes`, `ends`: it belongs to
  * one; `passes`: it began and ended before we heard of it; `joins`, `leaves`: another alarm explains it, or no longer does;
+ * `merges`: its cause was heard of after it had a ticket, which ends in that of the cause;
  * `accounts`: by it the device says itself why it was not heard, `accounted`: and that this is over.
  */
-export type Happening = "begins" | "changes" | "ends" | "passes" | "joins" | "leaves" | "accounts" | "accounted";
+export type Happening =
+  | "begins"
+  | "changes"
+  | "ends"
+  | "passes"
+  | "joins"
+  | "leaves"
+  | "merges"
+  | "accounts"
+  | "accounted";
 
 export interface Situation {
   happening: Happening;
@@ -36,6 +48,8 @@ export interface Situation {
   entries: number;
   /** When flapping was noted last. */
   flappedAt: number | undefined;
+  /** For `merges` the ticket of the cause. */
+  into?: string | undefined;
   /** When the alarm was raised and when it ended, for people to read. */
   from?: string;
   to?: string;
@@ -71,6 +85,8 @@ export function decide(situation: Situation): Decision {
       return on(ticket, [entry("child", alarm, { change: "joined" }), ...rise(ticket, alarm)]);
     case "leaves":
       return on(ticket, [entry("child", alarm, { change: "left" })]);
+    case "merges":
+      return on(ticket, [entry("merged", alarm, { into: situation.into ?? "" })]);
     case "accounts":
     case "accounted":
       return on(ticket, [...account(situation), ...(ticket && isOpen(ticket.state) ? rise(ticket, alarm) : [])]);
@@ -80,6 +96,13 @@ export function decide(situation: Situation): Decision {
 /** Whether the observation of a restored ticket is over; level 1 needs a person. */
 export const isObserved = (ticket: TicketRow, now: number, policy: TicketPolicy): boolean =>
   ticket.state === "已恢复" && ticket.level !== 1 && now - (ticket.restored_at ?? now) >= policy.observeMs;
+
+/**
+ * Whether a ticket may still be merged into that of its cause, which was heard of later: it is young, and nobody has begun
+ * to work on it.
+ */
+export const isMergeable = (ticket: TicketRow, now: number, { mergeMs }: TicketPolicy): boolean =>
+  (ticket.state === "新建" || ticket.state === "重新打开") && now - ticket.detected_at <= mergeMs;
 
 export const resolution: Entry = { kind: "resolved", data: {} };
 
@@ -134,8 +157,9 @@ const note = (situation: Situation, change: "raised" | "changed" | "cleared"): E
 /** The device's own word for its absence. It holds nothing up: the absence alone says when its ticket is restored. */
 function account({ happening, alarm, from = "", to = "", entries, policy }: Situation): Entry[] {
   if (entries >= policy.maxNotes) return [];
-  const told = happening === "accounted" ? { change: "accounted", from, to } : { change: "accounts", from };
-  return [entry("child", alarm, told)];
+  if (happening === "accounts") return [entry("child", alarm, { change: "accounts", from })];
+  const { value: _, unit: __, ...over } = alarm; // its last figure is that of a thing that is well again
+  return [entry("child", over, { change: "accounted", from, to })];
 }
 
 const on = (ticket: TicketRow | undefined, entries: Entry[]): Decision => ({

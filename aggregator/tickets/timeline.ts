@@ -68,6 +68,8 @@ export function fold(row: TicketRow | undefined, event: TicketEvent): TicketRow 
       return { ...row, state: "已恢复", restored_at: at, ts: at };
     case "reopened":
       return { ...kept, ...(flapping && { flapping }), state: "重新打开", reopened: row.reopened + 1, ts: at };
+    case "merged":
+      return { ...row, state: "合并", ts: at };
     case "resolved":
       return { ...kept, ...(restored_at && { restored_at }), state: "已解决", resolved_at: at, ts: at };
   }

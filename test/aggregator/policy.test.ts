@@ -9,6 +9,7 @@ const policy = {
   reopenMs: 86_400_000,
   flappingNoteMs: 3_600_000,
   childGraceMs: 90_000,
+  mergeMs: 600_000,
   maxNotes: 5,
 };
 const ticket = (more: Partial<TicketRow> = {}): TicketRow => ({

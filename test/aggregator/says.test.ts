@@ -42,6 +42,12 @@ test.each<[TicketEvent["kind"], TicketEvent["data"], string, string]>([
     "告警不再由本故障引起：cpu",
     "alarm no longer explained by this fault: cpu",
   ],
+  [
+    "child",
+    { code: "network.gateway", change: "accounts", from: "2026-11-22 16:00:30" },
+    "设备自述：network.gateway，自 2026-11-22 16:00:30 起",
+    "the device's own word: network.gateway, from 2026-11-22 16:00:30",
+  ],
 ])("an entry `%s` is one sentence in each language", (kind, data, zh, en) => {
   expect(says({ kind, data })).toEqual({ zh, en });
 });

@@ -143,6 +143,48 @@ test("a consequence told before its cause joins it, and one whose cause never co
   expect((await tickets(rig)).map(({ code }) => code)).toEqual(["disk.var", "process.web"]);
 });
 
+test("a consequence seen before its cause had a ticket: young and untouched, it ends in that of the cause", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state(), device.raise("service.relay", { severity: "critical" }));
+  await rig.later(60_000);
+  await say(
+    rig,
+    device.raise("disk.var", { severity: "major" }),
+    device.change("service.relay", { severity: "critical", explained_by: "disk.var" }),
+  );
+  const [child, cause, ...others] = await tickets(rig);
+  expect(others).toEqual([]);
+  expect(child).toMatchObject({ code: "service.relay", state: "合并" });
+  expect(cause).toMatchObject({ code: "disk.var", state: "新建", level: 1 });
+  const kinds = async (no = "") => (await rig.store.reading.timeline(no)).map(({ kind }) => kind);
+  expect(await kinds(child?.no)).toEqual(["opened", "merged"]);
+  expect(await kinds(cause?.no)).toEqual(["opened", "child", "level"]);
+  await say(rig, device.clear("disk.var"), device.clear("service.relay"));
+  await rig.later(91_000);
+  expect((await tickets(rig)).map(({ code, state }) => [code, state])).toEqual([
+    ["service.relay", "合并"],
+    ["disk.var", "已恢复"],
+  ]);
+  await say(rig, device.raise("service.relay", { severity: "critical" }));
+  expect((await tickets(rig)).at(-1)).toMatchObject({ code: "service.relay", state: "新建", recurrence_of: child?.no });
+});
+
+test("a ticket of some age is worked on: it stays one of its own, whatever explains it later", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(rig, device.state(), device.raise("service.relay"));
+  for (let minute = 0; minute < 11; minute += 1) {
+    await rig.later(60_000);
+    await say(rig, device.tele());
+  }
+  await say(rig, device.raise("disk.var"), device.change("service.relay", { explained_by: "disk.var" }));
+  expect((await tickets(rig)).map(({ code, state }) => [code, state])).toEqual([
+    ["service.relay", "新建"],
+    ["disk.var", "新建"],
+  ]);
+});
+
 test("a consequence explained anew moves to its new cause, and holds up the old one no longer", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

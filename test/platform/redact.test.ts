@@ -53,6 +53,7 @@ describe("a secret is taken out", () => {
     ["db:\n  secret: >-  # old\n    a1\n  port: 3", "db:\n  secret: >-  # old\n    ***\n  port: 3"],
     ["password:\n  a1\nport: 3", "password:\n  ***\nport: 3"],
     ["passwords:\n- a1\n- b2\nport: 3", "passwords:\n***\nport: 3"],
+    ["passwords:\n  - a1\n  - name: x\n", "passwords:\n  ***\n  - name: x\n"],
     ["password:\n  file: /etc/x\n  value: a1\n", "password:\n  file: /etc/x\n  value: a1\n"],
   ])("%s", (text, clean) => {
     expect(redact(text)).toBe(clean);
@@ -156,6 +157,8 @@ describe("what a fault needs stays", () => {
     for (const text of [
       "110105194912310021",
       "11010519491331002X",
+      "110105194912320025", // the 32nd
+      "110105194912000021",
       "99010519491231002X",
       "23912345678",
       "4111111111111112",
@@ -240,6 +243,10 @@ describe("any text", () => {
     for (let shift = 0; shift < 40; shift += 1) {
       const cut = redact(`${"x".repeat(65_000 - shift)} 11010519491231002X ${"z ".repeat(40_000)}`);
       expect(cut).not.toMatch(/1101051949/);
+      const grouped = redact(
+        `${"x".repeat(65_000 - shift)} 110105 19491231 002X ${"z".repeat(500)} ${"z ".repeat(40_000)}`,
+      );
+      expect(grouped).not.toMatch(/110105/);
     }
   });
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   chownSync,
@@ -244,6 +245,8 @@ describe("against a signed-off baseline", () => {
     symlinkSync("sshd_config", at("link"));
     await approve();
     expect((await round()).every((one) => one.state === "judged" && one.grade === "ok")).toBe(true);
+    chownSync(at("sshd_config"), 0, 1);
+    expect((await first()).says).toContain("owner root:root → root:daemon");
     chownSync(at("sshd_config"), 1, 1);
     unlinkSync(at("gone.conf"));
     write("later.conf", "new");
@@ -312,6 +315,15 @@ describe("secrets", () => {
     expect(canariesIn(Buffer.from(shown))).toEqual([]);
     expect(canariesIn(Buffer.from(everything(state)))).toEqual([]);
     expect(canariesIn(readFileSync(at("sshd_config"))).length).toBe(CANARIES.length);
+  });
+
+  test("no plain digest is kept by which a secret could be found out by trying", async () => {
+    const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+    write("open.conf", "x=1\n");
+    files = [{ path: at("sshd_config") }, { path: at("open.conf") }];
+    await approve();
+    expect(everything(state)).toContain(digestOf("x=1\n")); // to compare by hand
+    expect(everything(state)).not.toContain(digestOf(SSHD)); // its password has few letters
   });
 
   test("of a file that is secret as a whole only that it changed", async () => {

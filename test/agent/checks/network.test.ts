@@ -1,11 +1,15 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import type { BrokerFacts, Judge, Judged, LinkFacts, Verdict } from "../../../agent/checks/check.ts";
 import { network } from "../../../agent/checks/network.ts";
 import { BrokerWatch } from "../../../agent/checks/network-broker.ts";
 import { openNetworkJudge } from "../../../agent/checks/network-judge.ts";
+import { ListenWatch } from "../../../agent/checks/network-listen.ts";
+import { NetworkMemory } from "../../../agent/checks/network-memory.ts";
+import { Port } from "../../../agent/checks/network-port.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import type { InterfaceAddresses } from "../../../platform/net-addresses.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
@@ -113,8 +117,8 @@ describe("a port", () => {
     await begin({ interfaces: { eth0: { expectFullDuplex: true } } });
     expect(await of("eth0")).toMatchObject({ grade: "minor", reason: "duplex" });
   });
-  test("whose driver knows no speed (-1) is not judged by it", async () => {
-    board.write("/sys/class/net/eth0/speed", "-1\n");
+  test.each(["-1", "4294967295"])("whose driver knows no speed (%s) is not judged by it", async (speed) => {
+    board.write("/sys/class/net/eth0/speed", `${speed}\n`);
     board.write("/sys/class/net/eth0/duplex", "unknown\n");
     await begin({ interfaces: { eth0: { expectSpeedMbps: 1_000, expectFullDuplex: true } } });
     const verdict = await of("eth0");
@@ -210,6 +214,71 @@ describe("the table of routes", () => {
       reason: "side-carrier",
     });
     expect(verdicts.map(({ subject }) => subject)).toContain("wwan0");
+  });
+});
+
+test("one end of a virtual pair that is down has nothing below it; a VLAN has", async () => {
+  board.write("/sys/class/net/eth0/operstate", "lowerlayerdown\n");
+  await begin();
+  expect(await of("eth0")).toMatchObject({ reason: "carrier" });
+  board.write("/sys/class/net/eth0/lower_lan0/x", "");
+  await begin();
+  expect(await of("eth0")).toMatchObject({ reason: "lower" });
+});
+
+test("a side port is in use only once it was for its time", async () => {
+  const memory = await NetworkMemory.open(undefined, clock);
+  port("eth1", {});
+  const eth1 = new Port("eth1", network.Config.parse({ learnMs: MIN }), asKernel(board.machine), memory);
+  eth1.look(0, false);
+  eth1.look(MIN - 1, false, { counters: undefined, addresses: undefined });
+  expect(memory.port("eth1")).toEqual({});
+  eth1.look(MIN, false, { counters: undefined, addresses: undefined });
+  expect(memory.port("eth1")).toMatchObject({ carrier: true });
+  eth1.close();
+});
+
+test("what is learned rests ten minutes before it is written again", async () => {
+  const writes: string[] = [];
+  const real = checkPorts(folder.path).keep?.folder;
+  if (real === undefined) throw new Error("no folder");
+  const keep = {
+    ...real,
+    replace: async (_: string, bytes: Uint8Array) => void writes.push(Buffer.from(bytes).toString()),
+  };
+  const memory = await NetworkMemory.open(keep, clock);
+  for (let minute = 0; minute < 25; minute += 1) {
+    memory.learned.uplink = `eth${minute}`;
+    memory.touch();
+    memory.save();
+    await clock.wind(MIN);
+  }
+  expect(writes.map((text) => JSON.parse(text).uplink)).toEqual(["eth0", "eth10", "eth20"]);
+});
+
+describe("a port to listen on", () => {
+  const tcp = (address: string, inode: number): void =>
+    board.write("/proc/net/tcp", `  sl\n 0: ${address}:0050 00000000:0000 0A 0:0 0:0 0 0 0 ${inode} 1\n`);
+  const watch = (wanted: object): ListenWatch =>
+    new ListenWatch(network.Config.parse({ listen: [{ port: 80, ...wanted }], listenEveryMs: 100 }), board.machine);
+
+  test("is served by what listens everywhere, and by nothing on another address", () => {
+    const one = watch({ address: "10.0.2.15" });
+    tcp("00000000", 7);
+    expect(one.look(0)).toMatchObject([{ subject: "tcp 10.0.2.15 80", grade: "ok" }]);
+    tcp("0100007F", 7);
+    expect(one.look(100)).toMatchObject([{ grade: "major", reason: "listen" }]);
+  });
+
+  test("whose owner cannot be seen is looked at again until it can", () => {
+    const one = watch({ process: "httpd" });
+    tcp("00000000", 7);
+    expect(one.look(0)).toMatchObject([{ state: "unknown", asked: 1 }]);
+    expect(one.look(100)).toMatchObject([{ state: "unknown", asked: 2 }]);
+    board.write("/proc/77/comm", "httpd\n");
+    mkdirSync(board.machine.at("/proc/77/fd"));
+    symlinkSync("socket:[7]", board.machine.at("/proc/77/fd/3"));
+    expect(one.look(200)).toMatchObject([{ grade: "ok", says: "httpd listens on tcp port 80" }]);
   });
 });
 
@@ -313,7 +382,11 @@ describe("names", () => {
     verdicts.some((one) => one.subject.startsWith("dns ") && one.state === "judged" && one.grade !== "ok");
 
   test("have an address, or the name server says that there is none: twice, and it is a fault of the name", async () => {
-    const server = await nameServer((name) => (name === "good.example" ? "192.0.2.7" : "unknown"));
+    const asked: string[] = [];
+    const server = await nameServer((name) => {
+      asked.push(name);
+      return name === "good.example" ? "192.0.2.7" : "unknown";
+    });
     const servers = [`127.0.0.1:${server.address().port}`];
     const verdicts = await named({ names: ["good.example", "bad.example"], servers }, [], bad);
     server.close();
@@ -323,6 +396,7 @@ describe("names", () => {
       says: expect.stringContaining("192.0.2.7"),
     });
     expect(verdicts[1]).toMatchObject({ subject: "dns bad.example", grade: "minor", reason: "name" });
+    expect(asked.filter((name) => name === "bad.example").length).toBeGreaterThan(1);
   });
   test("the broker's is looked after unasked; that no server is there is the name service's fault", async () => {
     const brokers = [
