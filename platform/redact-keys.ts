@@ -1,3 +1,4 @@
+import { blockAfter } from "./redact-blocks.ts";
 import { MASK, rowBefore, type Searched, type Span } from "./searched.ts";
 
 /** Where the name of a secret may stand: a cheap look before the name is taken apart. */
@@ -100,7 +101,10 @@ function valueAfter(half: string, lower: string, name: Span, kind: Kind): Span |
     const wholeLine = LINE_START.test(start > 64 ? before : `\n${before}`) && separator.search(/["'`]/) === -1;
     const coded = separator.includes("%");
     const block = kind === "secret" && wholeLine ? blockAfter(half, start, end + separator.length) : undefined;
-    if (block !== undefined) return block.end > block.start ? block : undefined;
+    if (block !== undefined) {
+      const last = trimmed(half, block.start, block.end);
+      return last === block.start || half.slice(block.start, last) === MASK ? undefined : { ...block, end: last };
+    }
     if (kind === "header") return value(separator, { ends: "line", quote: quoteBefore(before) });
     return value(separator, {
       ends: coded ? "coded" : wholeLine ? "setting" : "word",
@@ -114,38 +118,6 @@ function valueAfter(half: string, lower: string, name: Span, kind: Kind): Span |
   if (attribute !== undefined) return value(attribute, { ends: "word" });
   if (/^(?:\]|密码$)/.test(next)) return undefined;
   return bareAfter(half, lower, name, kind, next, before);
-}
-
-const BLOCK = /^(?:[|>][+-]?\d?[+-]?)?[ \t]{0,16}(?:#[^\n]{0,200})?\r?\n/;
-const MAPPING = /^[ \t-]*["']?[\w.-]{1,80}["']?[ \t]{0,4}:(?:\s|$)/;
-
-/**
- * YAML: the value stands below its name and deeper, as text after `|` or `>`, or as scalars and a list of them. Undefined
- * when it stands beside the name; empty when it is no secret: what is named in it is looked at by itself.
- */
-function blockAfter(half: string, name: number, at: number): Span | undefined {
-  const head = BLOCK.exec(half.slice(at, at + 240))?.[0];
-  if (head === undefined) return undefined;
-  const isText = /^[|>]/.test(head);
-  const before = half.slice(Math.max(0, name - 64), name);
-  const depth = before.length - before.lastIndexOf("\n") - 1;
-  const nothing = { start: at, end: at };
-  let [start, end] = [-1, -1];
-  for (let from = at + head.length; from < half.length; ) {
-    const newline = half.indexOf("\n", from);
-    const until = newline === -1 ? half.length : newline;
-    const indent = /^[ \t]*/.exec(half.slice(from, Math.min(until, from + 200)))?.[0].length ?? 0;
-    if (from + indent < until && half.charAt(from + indent) !== "\r") {
-      const isItem = !isText && indent === depth && half.charAt(from + indent) === "-";
-      if (indent <= depth && !isItem) break;
-      if (!isText && MAPPING.test(half.slice(from, Math.min(until, from + 240)))) break;
-      if (start === -1) start = from + indent;
-      end = until;
-    }
-    from = until + 1;
-  }
-  const found = { start, end: trimmed(half, start, end) };
-  return start === -1 || half.slice(start, found.end) === MASK ? nothing : found;
 }
 
 /** Without a sign between name and value only few ways of writing are taken as one: most are sentences about passwords. */

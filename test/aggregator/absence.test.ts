@@ -131,7 +131,7 @@ test("what lasts when the line is back gets a ticket of its own after its grace,
   expect(await standing(rig)).toEqual([...ONE_RESTORED, ["network.gateway", "已恢复", 2]]);
 });
 
-test("whatever the order and however often: one ticket, restored once", async () => {
+test("whatever the order and however often: one ticket, restored once", { timeout: 60_000 }, async () => {
   const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 2, 4, 1, 3], { minLength: 10 });
   await fc.assert(
     fc.asyncProperty(order, fc.boolean(), fc.integer({ min: 0, max: 9 }), async (places, byWill, births) => {

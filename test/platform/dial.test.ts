@@ -89,8 +89,10 @@ describe("a name", () => {
   test("is an IPv6 address where the server has no other, and without any where it is not known", async () => {
     const server = createSocket("udp4");
     let mode: "six" | "unknown" = "six";
+    const kinds: number[] = [];
     server.on("message", (query, from) => {
       const head = Buffer.from(query);
+      kinds.push(query.readUInt16BE(query.indexOf(0, 12) + 1));
       head.writeUInt16BE(mode === "unknown" ? 0x8183 : 0x8180, 2);
       head.writeUInt16BE(0, 10);
       const question = head.subarray(0, query.indexOf(0, 12) + 5);
@@ -103,10 +105,12 @@ describe("a name", () => {
     const servers = [`127.0.0.1:${server.address().port}`];
     expect(await addressesOf("six.example", still, { servers })).toEqual(["::1"]);
     mode = "unknown";
+    kinds.length = 0;
     expect(await failureOf(addressesOf("none.example", still, { servers }))).toMatchObject({
       code: "DIAL_NAME",
       facts: { errno: "ENOTFOUND" },
     });
+    expect(kinds).toEqual([1]); // a name that is not known has no address of the other kind either
     server.close();
   });
 });
@@ -248,6 +252,20 @@ describe.skipIf(needs("openssl", "openssl"))("a TLS call", () => {
     expect(facts.certificate.fingerprint).toMatch(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
     const answer = await httpRequest({ url: urlOf(server, "/", "https"), ca: trusted() }, dial());
     expect(answer).toMatchObject({ status: 200, certificate: { subject: "good" } });
+  });
+
+  test("is never led back to what anybody can read, even on the same host", async () => {
+    const asked: string[] = [];
+    await using open = await httpServer((request, response) => {
+      asked.push(String(request.headers.authorization));
+      response.end();
+    });
+    await using server = await httpsServer(ca.make("leads-away", {}), (_, response) =>
+      response.writeHead(302, { location: urlOf(open) }).end(),
+    );
+    const order = { url: urlOf(server, "/", "https"), ca: trusted(), redirects: 3, headers: { authorization: "x" } };
+    expect(await codeOf(httpRequest(order, dial()))).toBe("DIAL_REDIRECT");
+    expect(asked).toEqual([]);
   });
 
   test("to a server whose certificate cannot be trusted says why, and sends it nothing", async () => {

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checkConfigs } from "../../../agent/checks/all.ts";
 import { type CertificateConfig, certificates } from "../../../agent/checks/certificate.ts";
 import { certificatesIn } from "../../../agent/checks/certificate-file.ts";
+import { judgeServer } from "../../../agent/checks/certificate-turns.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
 import { Failure } from "../../../protocol/failure.ts";
@@ -279,6 +280,20 @@ describe.skipIf(needs("openssl", "openssl"))("certificates", () => {
       await silent.whenAccepted(2);
     });
   });
+});
+
+test("a server whose own certificate is in its time, and an authority above it is not, is not trusted", () => {
+  const wall = systemClock.wall();
+  const certificate = {
+    ...{ subject: "web", issuer: "old-root", altNames: [], notAfter: "later", fingerprint: "", isAuthority: false },
+    ...{ notBeforeMs: wall - 86_400_000, notAfterMs: wall + 90 * 86_400_000 },
+  };
+  const facts = {
+    ...{ certificate, chainNotAfterMs: certificate.notAfterMs, protocol: "TLSv1.3" },
+    ...{ ms: 1, handshakeMs: 1, address: "127.0.0.1", trust: { ok: false, why: "CERT_HAS_EXPIRED" } as const },
+  };
+  const [first] = judgeServer(facts, wall, {});
+  expect(first).toMatchObject({ grade: "major", reason: "untrusted", says: expect.stringContaining("old-root") });
 });
 
 describe("its config", () => {

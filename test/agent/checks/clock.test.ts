@@ -2,11 +2,13 @@ import { utimesSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import type { Judge, Judged, LinkFacts, Verdict } from "../../../agent/checks/check.ts";
-import { clocks } from "../../../agent/checks/clock.ts";
+import { type ClockConfig, clocks } from "../../../agent/checks/clock.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
+import { CheckRig } from "../../kit/check-rig.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { freePort } from "../../kit/ports.ts";
+import { type TimeServer, timeServer } from "../../kit/time-server.ts";
 
 const S = 1_000;
 const MIN = 60 * S;
@@ -120,6 +122,50 @@ describe("the aggregator's clock", () => {
     await look();
     link = { up: false };
     expect(await of("skew")).toMatchObject({ grade: "warning", value: 9 });
+  });
+});
+
+describe("servers", () => {
+  let server: TimeServer;
+  beforeEach(async () => {
+    server = await timeServer(clock);
+  });
+  afterEach(() => server.close());
+  const watch = (): CheckRig<ClockConfig> =>
+    new CheckRig<ClockConfig>(
+      clocks,
+      { sync: { expected: false }, servers: [server.name], serversEveryMs: 30 * MIN },
+      { machine: board.machine, link: () => link },
+      clock,
+    );
+
+  test("that say our clock is right make the aggregator's the wrong one, for as long as their word holds", async () => {
+    using check = watch();
+    await check.round();
+    link = { up: true, skew: { ms: 90 * S, at: clock.now() } };
+    await check.round();
+    expect(check.judged("skew")).toMatchObject({
+      grade: "warning",
+      says: "our clock is 90 s ahead of the aggregator's; NTP servers say that ours is right (0 ms)",
+    });
+    server.mute = true;
+    for (let i = 0; i < 5; i += 1) await check.round(31 * MIN);
+    link = { up: true, skew: { ms: 90 * S, at: clock.now() } };
+    await check.round();
+    expect(check.judged("skew")).toMatchObject({ grade: "minor" });
+  });
+  test("that ask to be asked less often are passed over four times", async () => {
+    using check = watch();
+    await check.round();
+    server.rate = true;
+    await check.round(32 * MIN);
+    const before = server.asked;
+    await check.rounds(4, 32 * MIN);
+    expect(server.asked).toBe(before);
+    server.rate = false;
+    await check.rounds(2, 32 * MIN);
+    expect(server.asked).toBeGreaterThan(before);
+    expect(check.judged("offset")).toMatchObject({ grade: "ok", reason: "offset" });
   });
 });
 

@@ -1,5 +1,3 @@
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -21,6 +19,7 @@ import { needs } from "../../kit/peers.ts";
 import { asKernel } from "../../kit/proc.ts";
 import { COMMUNITY, startSnmpd } from "../../kit/snmpd.ts";
 import { tempFolder } from "../../kit/temp.ts";
+import { timeServer } from "../../kit/time-server.ts";
 
 /** Over a restart of the agent an alarm stays until what it is about was measured anew. */
 
@@ -58,29 +57,6 @@ describe("the clock", () => {
     expect(check.verdicts.map(({ subject }) => subject)).toEqual(["wall"]);
   });
 
-  /** Tells the time by the check's own clock, as much later as the test wants it; silent while `ppm` is undefined. */
-  async function timeServer(clock: HandClock): Promise<{ name: string; socket: Socket; offMs: number; mute: boolean }> {
-    const socket = createSocket("udp4");
-    const server = { name: "", socket, offMs: 0, mute: false };
-    socket.on("message", (query, from) => {
-      if (server.mute) query.fill(0, 40, 48); // an answer to nobody's question
-      const bytes = Buffer.alloc(48);
-      bytes[0] = 0x24;
-      bytes[1] = 2;
-      query.copy(bytes, 24, 40, 48);
-      const at = (clock.wall() - server.offMs) / S + 2_208_988_800;
-      for (const place of [32, 40]) {
-        bytes.writeUInt32BE(Math.floor(at) % 2 ** 32, place);
-        bytes.writeUInt32BE(Math.floor((at % 1) * 2 ** 32), place + 4);
-      }
-      socket.send(bytes, from.port, from.address);
-    });
-    socket.bind(0, "127.0.0.1");
-    await once(socket, "listening");
-    server.name = `127.0.0.1:${socket.address().port}`;
-    return server;
-  }
-
   test("is no better for a server that was silent once, and its drift neither for that nor for a restart", async () => {
     const clock = new HandClock();
     const server = await timeServer(clock);
@@ -111,7 +87,7 @@ describe("the clock", () => {
         expect.stringMatching(/^cleared clock.offset/),
       ]);
     } finally {
-      server.socket.close();
+      server.close();
     }
   });
 });
@@ -207,12 +183,43 @@ test.skipIf(needs("snmpd", "snmpd"))("a switch's port with errors is not well be
   expect(check.told.at(-1)).toBe("cleared switch.sw1-1 minor port-errors");
 });
 
+test.skipIf(needs("snmpd", "snmpd"))("a switch that is not answered yet keeps the alarms of its ports", async () => {
+  using folder = tempFolder("snmpd");
+  await using snmpd = await startSnmpd(folder.path);
+  const communityFile = join(folder.path, "secret");
+  writeFileSync(communityFile, COMMUNITY, { mode: 0o600 });
+  const device = { name: "sw1", host: "127.0.0.1", port: snmpd.port, communityFile, deadlineMs: MIN };
+  snmpd.show([{ index: 1, name: "GE1", oper: 2 }]);
+  using check = new CheckRig<SwitchConfig>(switches, { devices: [{ ...device, ports: [{ index: 1 }] }] });
+  await check.rounds(4);
+  expect(check.told).toEqual(["raised switch.sw1-1 major port-down"]);
+  process.kill(snmpd.pid, "SIGSTOP");
+  try {
+    check.restart();
+    let waits = true;
+    const asking = check.ask().finally(() => {
+      waits = false;
+    });
+    while (waits) {
+      await check.clock.wind(S);
+      await systemClock.sleep(1);
+    }
+    await asking;
+    expect(check.verdicts).toMatchObject([
+      { subject: "sw1", state: "unknown", asked: 0 },
+      { subject: "sw1/1", state: "unknown", asked: 0 },
+    ]);
+  } finally {
+    process.kill(snmpd.pid, "SIGCONT");
+  }
+});
+
 describe("the network", () => {
   const ROUTE = "Iface\neth0	00000000	0102000A	0003	0	0	100	00000000	0	0	0\n";
-  const carrier = (on: boolean): void => {
+  const carrier = (on: boolean, route = on): void => {
     board.write("/sys/class/net/eth0/operstate", on ? "up\n" : "down\n");
     board.write("/sys/class/net/eth0/flags", "0x1003\n");
-    board.write("/proc/net/route", on ? ROUTE : "Iface\n");
+    board.write("/proc/net/route", route ? ROUTE : "Iface\n");
   };
 
   /** The first round waits for the gateway by the clock. */
@@ -228,7 +235,10 @@ describe("the network", () => {
     await asking;
   }
 
-  test("a dead gateway is not gone when there is no way to it at the start", async () => {
+  test.each([
+    ["neither link nor route", false],
+    ["a route and no link", true],
+  ])("a dead gateway is not gone when at the start there is %s", async (_, route) => {
     board.write("/proc/net/dev", "Inter-|\n face |\n  eth0: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
     board.write("/proc/net/ipv6_route", "");
     carrier(true);
@@ -256,7 +266,7 @@ describe("the network", () => {
     );
     await check.rounds(20, MIN);
     expect(check.told.at(-1)).toBe("changed network.gateway major gateway"); // it was loss at first
-    carrier(false);
+    carrier(false, route);
     check.restart();
     await first(check);
     await check.rounds(20);

@@ -1,0 +1,155 @@
+import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
+import { logs } from "../../../agent/checks/logs.ts";
+import { type Machine, machineAt } from "../../../platform/machine.ts";
+import { checkPorts } from "../../kit/check-ports.ts";
+import { HandClock } from "../../kit/hand-clock.ts";
+import { tempFolder } from "../../kit/temp.ts";
+
+/** What a field does to a log that nobody planned. */
+
+let folder: string;
+let log: string;
+let clock: HandClock;
+let boot: string;
+const live = machineAt();
+const machine: Machine = {
+  ...live,
+  read(path) {
+    if (path === "/proc/uptime") return `${1_000 + clock.now() / 1_000} 0\n`;
+    return path === "/proc/sys/kernel/random/boot_id" ? `${boot}\n` : live.read(path);
+  },
+};
+let judge: Judge | undefined;
+let cleanUp: Disposable;
+beforeEach(() => {
+  const made = tempFolder("vigil-logs");
+  cleanUp = made;
+  folder = made.path;
+  mkdirSync(join(folder, "log"));
+  log = join(folder, "log", "app.log");
+  clock = new HandClock();
+  boot = "one";
+});
+afterEach(() => {
+  judge?.close?.();
+  judge = undefined;
+  cleanUp[Symbol.dispose]();
+});
+
+const TICK = { id: "tick", titleZh: "滴答", titleEn: "Tick", literal: "tick", count: 1_000_000 };
+function start(more: object = {}): void {
+  const config = logs.Config.parse({ system: false, files: [{ path: log }], patterns: [TICK], ...more });
+  judge = logs.begin(config, checkPorts(folder, { clock, machine }));
+}
+async function round(afterMs = 1_000): Promise<readonly Verdict[]> {
+  await clock.wind(afterMs);
+  return (await judge?.judge(new AbortController().signal)) ?? [];
+}
+async function of(subject: string, afterMs?: number): Promise<Judged | undefined> {
+  const verdict = (await round(afterMs)).find((one) => one.subject === subject);
+  if (verdict?.state === "unknown") throw new Error(verdict.because);
+  return verdict;
+}
+const ticks = async (afterMs?: number): Promise<number> => (await of("tick", afterMs))?.readings["total_count"] ?? 0;
+const write = (lines: number, path = log): void => {
+  for (let i = 0; i < lines; i += 1) appendFileSync(path, `${i} ${path} tick of the clock\n`);
+};
+
+describe("a log with the rotated ones of many days beside it", () => {
+  /** Each a day older than the one before, as `dateext` leaves them. */
+  function manyDays(count: number, end: string): void {
+    for (let day = 1; day <= count; day += 1) {
+      const path = `${log}-2026${String(day).padStart(4, "0")}${end}`;
+      write(3, path);
+      const at = Date.now() / 1_000 - day * 86_400;
+      utimesSync(path, at, at);
+    }
+  }
+
+  test.each([
+    ["", "plain"],
+    [".gz", "packed"],
+  ])("none of them is news after the next rotation, nor lost %s(%s)", async (end) => {
+    manyDays(90, end);
+    manyDays(60, ".old");
+    write(3);
+    start();
+    await round();
+    write(2);
+    await ticks();
+    renameSync(log, `${log}.1`);
+    write(4);
+    expect(await ticks()).toBe(6);
+    expect(await ticks(20_000)).toBe(6);
+    expect(await of(log)).toMatchObject({ grade: "ok", readings: { lost_count: 0 } });
+  });
+  test("nor where the log is not there at the start", async () => {
+    manyDays(90, "");
+    start();
+    await round();
+    write(4);
+    expect(await ticks()).toBe(4);
+    expect(await ticks(20_000)).toBe(4);
+  });
+});
+
+test("rotated more often between two looks than can be kept: what is given up of the first is counted, too", async () => {
+  start();
+  await round();
+  write(3);
+  await ticks();
+  write(5);
+  const unread = statSync(log).size;
+  let all = 8;
+  for (let i = 30; i > 10; i -= 1) {
+    renameSync(log, `${log}.${i}`);
+    write(2);
+    all += 2;
+  }
+  await round();
+  const verdict = await of(log);
+  const seen = await ticks(20_000);
+  const line = readFileSync(log).length / 2;
+  expect(unread).toBe(8 * line);
+  expect(seen * line + (verdict?.readings["lost_bytes"] ?? 0)).toBe(all * line);
+});
+
+describe("over a reboot", () => {
+  const limits = { ...TICK, severity: "major", count: 2, windowMs: 60_000, quietMs: 600_000 };
+  test("an alarm that stood is held until it was quiet for so long", async () => {
+    start({ patterns: [limits] });
+    await round();
+    write(2);
+    expect(await of("tick")).toMatchObject({ grade: "major" });
+    boot = "two";
+    clock = new HandClock();
+    start({ patterns: [limits] });
+    expect(await of("tick")).toMatchObject({ holds: "major", value: 0 });
+    expect(await of("tick", 500_000)).toMatchObject({ holds: "major" });
+    expect(await of("tick", 200_000)).toMatchObject({ holds: "ok" });
+  });
+  test("a disk that has another number now is the same log still", async () => {
+    start();
+    await round();
+    write(5);
+    expect(await ticks()).toBe(5);
+    judge = undefined;
+    for (const name of ["logs", "logs-2"]) {
+      const path = join(folder, "run", name);
+      writeFileSync(
+        path,
+        readFileSync(path, "utf8").replaceAll(/"dev":(\d+)/g, (_, dev: string) => `"dev":${"9".repeat(dev.length)}`),
+      );
+    }
+    write(2);
+    boot = "two";
+    start();
+    expect(await ticks()).toBe(7);
+    write(1);
+    start();
+    expect(await ticks()).toBe(8);
+  });
+});
