@@ -213,7 +213,22 @@ export class Alarms {
     if (ticket === undefined || !this.#desk.mayMerge(ticket, news)) return undefined;
     await this.#desk.enter(tx, "merges", row, news, cause.ticket);
     const { ticket: _, ...free } = row;
-    return this.#begin(tx, free, cause, news);
+    const guests = await this.#freeGuests(tx, row, ticket.no);
+    const begun = await this.#begin(tx, free, cause, news);
+    for (const { device, code } of guests) {
+      const guest = await tx.alarm(device, code);
+      if (guest?.active && guest.ticket === undefined) await this.#wait(tx, guest, news);
+    }
+    return begun;
+  }
+
+  /** Takes the guests of a ticket that ends out of it: they follow their host, or find a place of their own. */
+  async #freeGuests(tx: Tx, host: AlarmRow, ticket: string): Promise<AlarmRow[]> {
+    const guests = (await tx.activeAlarms(host.device)).filter(
+      (other) => other.ticket === ticket && other.code !== host.code,
+    );
+    for (const { ticket: _, ...free } of guests) await tx.saveAlarm(free);
+    return guests;
   }
 
   /** Without a ticket yet: a new explanation, or the loss of one, sets the time anew; else the first time stands. */

@@ -3,7 +3,7 @@ import { MASK, rowBefore, type Searched, type Span } from "./searched.ts";
 
 /** Where the name of a secret may stand: a cheap look before the name is taken apart. */
 const STEM =
-  /pass|pwd|pswd|secret|credential|token|key|psk|auth|cookie|session|community|otp|sid|sig|pin|pw|mima|kouling|密码|口令|密钥|秘钥|令牌|私钥|验证码|动态码|授权码|校验码/g;
+  /pass|pwd|pswd|secret|credential|token|key|psk|auth|cookie|session|community|otp|sid|sig|pin码|pin|pw|mima|kouling|密码|口令|密钥|秘钥|令牌|私钥|验证码|动态码|授权码|校验码|鉴权码|访问码|提取码|access_?code/g;
 const NAME_SIGN = /[\w.-]/;
 const NAME_AFTER = /^[\w.-]{0,80}/;
 const HAN = /[\u3400-\u9fff]/;
@@ -12,7 +12,7 @@ const HAN_AFTER = /^[\u3400-\u9fff]{0,8}/;
 const SECRET_PARTS =
   /^(?:pass|passwd|passphrase|passcode|password|passwort|masterauth|tokens|pwd|pswd|secret|secrets|token|psk|otp|mima|kouling|cookie|cookies|community|authorization|authtok|jsessionid|phpsessid|sessionid|sessid|apikey|secretkey|accesskey|privatekey|privkey|authkey|sharedkey|presharedkey|encryptionkey|signingkey|masterkey|appkey|appsecret|accesstoken|authtoken|refreshtoken|sessionkey|userpwd|bindpw|rootpw|pincode|credential|credentials)$/;
 const SECRET_WITHIN =
-  /(?<!by|com|low|high|band|sur|tres|under|over|all|first|second|multi)pass$|community$|passw|passphrase|pwd$|secret|密码|口令|密钥|秘钥|令牌|私钥|验证码|动态码|授权码|校验码/;
+  /(?<!by|com|low|high|band|sur|tres|under|over|all|first|second|multi)pass$|community$|passw|passphrase|pwd$|secret|密码|口令|密钥|秘钥|令牌|私钥|验证码|动态码|授权码|校验码|鉴权码|访问码|提取码|pin码|(?:access|auth)[_-]?code$/;
 /** What makes a secret of a `key`. */
 const KEY_OF =
   /^(?:api|access|private|priv|secret|encryption|encrypt|encoding|shared|preshared|pre|signing|sign|master|auth|license|licence|account|app|client|storage|session|aes|des|sm4|rsa|hmac|wep|wpa|ssh|data|cipher|crypt|ak|sk|service|admin|root|user|device|product|enc|dec|subscription|mqtt|cloud|push|webhook|x|security)$/;
@@ -82,6 +82,9 @@ const VALUE_ATTRIBUTE = /^\\{0,4}["']?[ \t]{0,8}[,;]?\s{0,16}\\{0,4}["']?value\\
 const FLAG_SPACE = /^(?:[ \t]{1,8}|["'],[ \t]{0,4}["'])(?!-)/;
 const QUOTED_NEXT = /^[ \t]{1,8}(?=["'])/;
 const VERB = /^(?:[ \t]{1,4}(?:is|was|set to|changed to)[ \t:]{1,4}|[ \t]{0,4}[为是][ \t:]{0,4}|[ \t]{1,4}(?=[!-~]))/;
+/** Chinese needs no space: 密码Abc123, 密码（Abc123）; but 密码8-20位, 密码错误13/15 and 密码2026-12-01过期 are about one. */
+const ATTACHED =
+  /^[ \t]{0,2}[([{<"'`“”‘「『【《]?[ \t]{0,2}(?=[!-~]{4})(?!\d{1,4}[\d~-]{0,6}[次位天分秒个年月日种条台]|\d{1,4}[/-]\d{1,2}(?![\w])|\d{4}[/-]\d|[\w.-]{1,40}[=:])/;
 /** Words of config files that stand in no sentence. */
 const DIRECTIVE = /^(?:r[ow]community6?|trapcommunity|requirepass|masterauth|wpa-psk|bindpw|rootpw)$/;
 const ALONE_IN_LINE = /^[ \t]{1,40}(?=\S{1,200}[ \t]*(?:$|\r?\n))/;
@@ -142,14 +145,16 @@ function bareAfter(
   const bare = ALONE_IN_LINE.exec(next)?.[0] ?? (TAKES_BARE.test(before) ? /^[ \t]{1,8}/.exec(next)?.[0] : undefined);
   if (bare !== undefined && (TAKES_BARE.test(before) || LINE_START.test(start > 64 ? before : `\n${before}`)))
     return value(bare, { ends: "word" });
+  const attached = name > "\u3400" ? ATTACHED.exec(next)?.[0] : undefined;
+  if (attached !== undefined) return value(attached, { ends: "ascii", mustLook: true });
   const verb = VERB.exec(next)?.[0];
   if (verb === undefined || (verb.trim() === "" && name < "\u3400")) return undefined;
   return value(verb, { ends: "word", mustLook: true });
 }
 
-/** How far a value goes: to the next space, to the end of the line or of a setting's line, to the next tag or `%26`. */
+/** How far a value goes: to the next space or sign of another script, to the end of the line or of a setting's line, to the next tag or `%26`. */
 interface How {
-  ends: "word" | "line" | "setting" | "tag" | "coded";
+  ends: "word" | "ascii" | "line" | "setting" | "tag" | "coded";
   /** The quote that stands before the name closes the whole. */
   quote?: string | undefined;
   /** `key=value` in one piece. */
@@ -221,6 +226,7 @@ function closing(half: string, start: number, open: string): number {
 
 const ENDS = {
   word: /[\s"'<>`]/g,
+  ascii: /[^!-~]|["'<>`)\]}]/g,
   coded: /[\s"'<>]|%26|%22/gi,
   line: /[\r\n]/g,
   setting: /[\r\n]/g,

@@ -8,6 +8,7 @@ const MARKED: readonly (readonly [literal: string, pattern: Pattern])[] = [
   ["eyj", [/(?<![a-z0-9])eyj[\w-]{8,}(?:\.[\w-]*){0,4}/g, 0]],
   ["bearer", [/(?<![a-z])bearer[ \t"':=]{1,4}((?=[\w.~+/-]{0,200}[\d.=_])[\w.~+/=-]{6,}|[\w.~+/=-]{20,})/g, 1]],
   ["basic", [/(?<![a-z])basic[ \t]{1,4}((?=[\w+/-]{0,200}[\d=])[\w+/=-]{6,}|[\w+/=-]{20,})/g, 1]],
+  ["auth", [/auth (?:plain|login)[ \t]{1,4}([a-z0-9+/]{8,400}={0,2})/g, 1]],
   ["digest", [/(?<![a-z])c?response[ \t]{0,2}=[ \t]{0,2}\\?"?([0-9a-f]{32,128})/g, 1]],
   ["identified", [/identified by (?:password )?["']([^"'\n]{1,200})/g, 1]],
   ["set password", [/set password(?: for [^\s=]{1,120})?[ \t]{0,4}=[ \t]{0,4}(?:password\()?["']([^"'\n]{1,200})/g, 1]],

@@ -50,12 +50,22 @@ async function judgePlugin(plugin: Plugin, ports: CheckPorts, signal: AbortSigna
   }
 }
 
-/** The longest first: one secret may be part of another. */
+/** The longest first: one secret may be part of another. What is heard of a program is cut, perhaps within a secret. */
 const without = (secrets: readonly string[], text: string): string =>
   secrets
     .filter((secret) => secret.length >= LEAST_SECRET)
     .toSorted((a, b) => b.length - a.length)
-    .reduce((left, secret) => left.replaceAll(secret, "***"), text);
+    .reduce((left, secret) => withoutEnds(secret, left.replaceAll(secret, "***")), text);
+
+function withoutEnds(secret: string, text: string): string {
+  let left = text;
+  const most = Math.min(secret.length - 1, text.length);
+  for (let n = most; n >= LEAST_SECRET; n -= 1) {
+    if (left.startsWith(secret.slice(-n))) left = `***${left.slice(n)}`;
+    if (left.endsWith(secret.slice(0, n))) left = `${left.slice(0, -n)}***`;
+  }
+  return left;
+}
 
 function verdictOf(plugin: Plugin, code: number, { text, figures }: PluginOutput): Verdict {
   const state = STATES[code];

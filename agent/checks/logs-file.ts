@@ -76,6 +76,8 @@ export class FollowedFile {
   #hasCopy = false;
   /** What stands in it at the first look is no news. */
   #toEnd: boolean;
+  /** Nothing was asked of its folder yet. */
+  #isNew: boolean;
   /** Why it cannot be read now. */
   trouble: string | undefined;
   /** Since when nothing is there under the name. */
@@ -87,15 +89,26 @@ export class FollowedFile {
     this.#onLines = onLines;
     this.#siblings = new Siblings(path);
     this.#toEnd = state === "end";
-    this.#state =
-      typeof state === "object" ? state : { pieces: [], known: this.#siblings.all(), lostBytes: 0, cuts: 0, lostAt: 0 };
+    this.#isNew = typeof state !== "object";
+    this.#state = typeof state === "object" ? state : { pieces: [], known: [], lostBytes: 0, cuts: 0, lostAt: 0 };
   }
 
   get state(): FileState {
     return this.#state;
   }
+  /** Whether there is a place to come back to: where the first look failed, the next is still the first. */
+  get isBegun(): boolean {
+    return !this.#isNew && !this.#toEnd;
+  }
   get behindBytes(): number {
     return this.#state.pieces.reduce((sum, { size, offset }) => sum + Math.max(0, size - offset), 0);
+  }
+
+  /** It is not asked while it may hang: `why` says so. What was open is closed, for a read would hang as well. */
+  passOver(why: string): void {
+    this.close();
+    this.trouble = why;
+    this.#unread = true;
   }
 
   /** Looks, and reads what is new. `now`: milliseconds since boot. True when anything moved that must be kept. */
@@ -106,6 +119,8 @@ export class FollowedFile {
       this.trouble = look !== undefined && look.kind !== "file" ? `a ${look.kind}, not a plain file` : undefined;
       const plain = this.trouble === undefined ? look : undefined;
       this.missingAt = look === undefined ? (this.missingAt ?? now) : undefined;
+      if (this.#isNew) this.#remember();
+      this.#isNew = false;
       if (this.#toEnd) this.#standAtEnd();
       this.#toEnd = false;
       moved = this.#compare(plain, now);
@@ -146,6 +161,7 @@ export class FollowedFile {
     const last = this.#state.pieces.at(-1);
     const current = last?.left === false ? last : undefined;
     if (current !== undefined && look !== undefined && isSame(current, look)) {
+      current.dev = look.dev;
       if (look.size === current.size && look.mtimeMs === current.mtimeMs) return false;
       this.#before = { size: current.size, mtimeMs: current.mtimeMs };
       if (look.size < current.offset) this.#cut(current, now);
@@ -164,7 +180,7 @@ export class FollowedFile {
   #turnTo(look: Look, old: Piece | undefined, now: number): void {
     for (const piece of this.#state.pieces) if (this.#fileOf(piece) === undefined) this.#notFound(piece, now);
     const held = [...this.#state.known, ...this.#state.pieces.map(keyOf), keyOf(look)];
-    const between = this.#siblings.newOnes(held, this.#beginning(old));
+    const between = this.#siblings.newOnes(held, this.#beginning(old), old?.mtimeMs ?? Number.POSITIVE_INFINITY);
     this.#remember();
     this.#state.pieces.push(...between.map((one) => ({ ...newPiece(one), left: true })), newPiece(look));
     this.#giveUpOldest(now);
@@ -173,6 +189,9 @@ export class FollowedFile {
 
   /** Rotated away faster than it is read: of too many pieces those that are read go first, then the oldest. */
   #giveUpOldest(now: number): void {
+    if (this.#state.pieces.length <= MOST_PIECES) return;
+    // the last look at them was before they were rotated
+    for (const piece of this.#state.pieces) piece.size = this.#fileOf(piece)?.look().size ?? piece.size;
     while (this.#state.pieces.length > MOST_PIECES) {
       const { pieces } = this.#state;
       const given = pieces.find(({ left, offset, size }) => left && offset >= size) ?? pieces[0];
@@ -307,7 +326,7 @@ export class FollowedFile {
   #wasCutUnseen(piece: Piece): boolean {
     const held = [...this.#state.known, ...this.#state.pieces.map(keyOf)];
     const copies = this.#siblings
-      .newOnes(held, this.#beginning(piece))
+      .newOnes(held, this.#beginning(piece), this.#before.mtimeMs || Number.POSITIVE_INFINITY)
       .filter(({ mtimeMs }) => mtimeMs >= this.#before.mtimeMs);
     if (copies.length === 0) return false;
     this.#putBefore(
@@ -339,7 +358,8 @@ export class FollowedFile {
     const overwritten = this.#state.pieces.find((one) => one !== piece && copy !== undefined && isSame(one, copy));
     if (overwritten !== undefined) this.#cut(overwritten, now); // the copy before this one
     const held = [...this.#state.known, ...this.#state.pieces.map(keyOf), ...(copy === undefined ? [] : [keyOf(copy)])];
-    const later = this.#siblings.newOnes(held, undefined).filter((one) => one.mtimeMs >= (copy?.mtimeMs ?? mtimeMs));
+    const since = copy?.mtimeMs ?? mtimeMs;
+    const later = this.#siblings.newOnes(held, undefined, since).filter((one) => one.mtimeMs >= since);
     const { offset, tail, midLine } = piece;
     const first = copy === undefined ? [] : [{ ...newPiece(copy), offset, tail, midLine, left: true }];
     return [...first, ...later.map((one) => ({ ...newPiece(one), left: true }))];

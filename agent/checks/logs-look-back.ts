@@ -6,6 +6,7 @@ import { excerptOf } from "./logs-excerpt.ts";
 import { parseRecord } from "./logs-kernel.ts";
 import { Matcher } from "./logs-matcher.ts";
 import { KERNEL_LOG } from "./logs-present.ts";
+import { Reach } from "./logs-reach.ts";
 import { type FileSource, findSources, isOfKernel } from "./logs-sources.ts";
 
 /** Asked by hand: what stands in the last part of each log? Nothing is followed and nothing is kept. */
@@ -39,13 +40,17 @@ export class LookBack implements Judge {
   async #look(signal: AbortSignal): Promise<readonly Verdict[]> {
     const records = this.#config.system ? this.#records() : undefined;
     const sources = findSources(this.#ports.machine, this.#config, records !== undefined);
-    const verdicts = sources.files.map((source) => this.#file(source));
+    const reach = new Reach(this.#ports.machine);
+    reach.look();
+    reach.close();
+    const verdicts = sources.files.map((source) => this.#file(source, reach.whyNot(source.path)));
     if (sources.kernel !== undefined) verdicts.push(this.#kernel(new Matcher(sources.kernel), records ?? []));
     if (sources.journal !== undefined) verdicts.push(await this.#journal(new Matcher(sources.journal), signal));
     return [...verdicts, ...[...this.#found.values()].map((found) => this.#told(found))];
   }
 
-  #file({ path, patterns, skipsKernel }: FileSource): Verdict {
+  #file({ path, patterns, skipsKernel }: FileSource, whyNot: string | undefined): Verdict {
+    if (whyNot !== undefined) return { state: "unknown", subject: path, because: whyNot };
     try {
       const place = this.#ports.machine.at(path);
       const look = lookAt(place);

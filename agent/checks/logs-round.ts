@@ -7,6 +7,8 @@ import { FLASH_MS, LogsKeep, type LogsState } from "./logs-keep.ts";
 import { KernelLog } from "./logs-kernel.ts";
 import { Matcher } from "./logs-matcher.ts";
 import { KERNEL_LOG } from "./logs-present.ts";
+import { Reach } from "./logs-reach.ts";
+import { ANY_DEV } from "./logs-siblings.ts";
 import { SourceVerdict, STANDS } from "./logs-source-verdict.ts";
 import { type FileSource, findSources, isOfKernel, type Sources } from "./logs-sources.ts";
 import { Tally } from "./logs-tally.ts";
@@ -22,8 +24,13 @@ const SEARCH_AGAIN_MS = 600_000;
 /** What changes by itself, with time, is looked at so often. */
 const RECKON_MS = 5_000;
 
+/** A network folder may be mounted at any time: which there are is looked at so often. */
+const REACH_MS = 10_000;
+
 interface Post {
   file: FollowedFile;
+  /** Why it is not asked now. */
+  beyond: string | undefined;
   verdict: SourceVerdict;
 }
 
@@ -47,6 +54,8 @@ export class LogRounds implements Judge {
   #round = 0;
   #flashAt = 0;
   #searchAt = 0;
+  readonly #reach: Reach;
+  #reachAt = 0;
   #unkept: string | undefined;
   #last: readonly Verdict[] = [];
 
@@ -54,6 +63,7 @@ export class LogRounds implements Judge {
     this.#config = config;
     this.#ports = ports;
     this.#keep = new LogsKeep(ports.keep);
+    this.#reach = new Reach(ports.machine);
   }
 
   judge(): readonly Verdict[] | Promise<readonly Verdict[]> {
@@ -69,6 +79,7 @@ export class LogRounds implements Judge {
     for (const { file } of this.#posts.values()) file.close();
     this.#kernel?.log.close();
     this.#journal?.log.close();
+    this.#reach.close();
     this.#keep.close();
   }
 
@@ -77,7 +88,7 @@ export class LogRounds implements Judge {
     this.#boot = machine.read("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
     this.#sinceBootMs = Number.parseFloat(machine.read("/proc/uptime") ?? "0") * 1_000 - clock.now();
     const kept = await this.#keep.load();
-    const state = kept === undefined || kept.boot === this.#boot ? kept : fromOtherBoot(kept);
+    const state = kept === undefined || kept.boot === this.#boot ? kept : fromOtherBoot(kept, this.#now());
     const canKernel = this.#config.system && this.#openKernel(state);
     const sources = findSources(machine, this.#config, canKernel);
     for (const pattern of allPatterns(sources)) this.#patterns.set(pattern.id, pattern);
@@ -127,7 +138,7 @@ export class LogRounds implements Judge {
       if (!skipsKernel || !isOfKernel(line)) this.#hit(pattern, line, path);
     };
     const file = new FollowedFile(this.#ports.machine.at(path), (lines) => matcher.scan(lines, onHit), from);
-    this.#posts.set(path, { file, verdict: new SourceVerdict(path, begun(from === "end")) });
+    this.#posts.set(path, { file, beyond: undefined, verdict: new SourceVerdict(path, begun(from === "end")) });
   }
 
   #followJournal(patterns: readonly Pattern[], cursor: string | undefined): void {
@@ -177,10 +188,23 @@ export class LogRounds implements Judge {
     const first = this.#round % Math.max(1, posts.length);
     this.#round += 1;
     let moved = false;
-    for (let i = 0; i < posts.length; i += 1)
-      moved = posts[(first + i) % posts.length]?.file.poll(now, budget) || moved;
+    this.#lookReach(now);
+    for (let i = 0; i < posts.length; i += 1) {
+      const post = posts[(first + i) % posts.length];
+      if (post?.beyond === undefined) moved = post?.file.poll(now, budget) || moved;
+    }
     moved = this.#pollKernel(now, budget.more) || moved;
     return this.#journal?.log.poll() || moved;
+  }
+
+  #lookReach(now: number): void {
+    if (now < this.#reachAt) return;
+    this.#reachAt = now + REACH_MS;
+    this.#reach.look();
+    for (const [path, post] of this.#posts) {
+      post.beyond = this.#reach.whyNot(path);
+      if (post.beyond !== undefined) post.file.passOver(post.beyond);
+    }
   }
 
   #pollKernel(now: number, more: () => boolean): boolean {
@@ -221,7 +245,9 @@ export class LogRounds implements Judge {
     try {
       this.#keep.save({
         boot: this.#boot,
-        files: Object.fromEntries([...this.#posts].map(([path, { file }]) => [path, file.state])),
+        files: Object.fromEntries(
+          [...this.#posts].flatMap(([path, { file }]) => (file.isBegun ? [[path, file.state]] : [])),
+        ),
         ...(this.#kernel === undefined ? {} : { kernel: this.#kernel.log.state }),
         ...(this.#journal?.log.cursor === undefined ? {} : { journal: { cursor: this.#journal.log.cursor } }),
         tallies: Object.fromEntries([...this.#tallies].map(([id, tally]) => [id, tally.state])),
@@ -252,12 +278,18 @@ const allPatterns = ({ journal, kernel, files }: Sources): Pattern[] => [
   ...files.flatMap(({ patterns }) => patterns),
 ];
 
-/** Times of another boot mean nothing in this one: what was counted stays, what was lately begins anew. */
-function fromOtherBoot(state: LogsState): LogsState {
+/**
+ * Times of another boot mean nothing in this one: what was counted stays, what was lately begins anew. An alarm that stood
+ * has to be quiet as long as any: a fault that is there again after each reboot is one.
+ */
+function fromOtherBoot(state: LogsState, now: number): LogsState {
   const tallies = Object.entries(state.tallies).map(([id, tally]) => [
     id,
-    { ...tally, recent: [], lastAt: 0, raised: false, excerpt: "" },
+    { ...tally, recent: [], lastAt: tally.raised ? now : 0, excerpt: tally.raised ? tally.excerpt : "" },
   ]);
-  const files = Object.entries(state.files).map(([path, file]) => [path, { ...file, lostAt: 0 }]);
+  const files = Object.entries(state.files).map(([path, file]) => [
+    path,
+    { ...file, lostAt: 0, pieces: file.pieces.map((piece) => ({ ...piece, dev: ANY_DEV })) },
+  ]);
   return { ...state, files: Object.fromEntries(files), tallies: Object.fromEntries(tallies) };
 }

@@ -11,9 +11,14 @@ export interface Identity {
   bornMs: number;
 }
 
+/** Of a file that was seen in another boot: the kernel numbers disks as it finds them, and overlays as they are mounted. */
+export const ANY_DEV = 0;
+
 /** Whether both are one file. Where the file system knows when a file was made, an inode used again is told apart. */
 export const isSame = (a: Identity, b: Identity): boolean =>
-  a.dev === b.dev && a.ino === b.ino && (a.bornMs === b.bornMs || a.bornMs === 0 || b.bornMs === 0);
+  (a.dev === b.dev || a.dev === ANY_DEV || b.dev === ANY_DEV) &&
+  a.ino === b.ino &&
+  (a.bornMs === b.bornMs || a.bornMs === 0 || b.bornMs === 0);
 
 /** As it is remembered. */
 export const keyOf = ({ ino, bornMs }: Identity): string => `${ino}:${bornMs}`;
@@ -64,10 +69,15 @@ export class Siblings {
       .map(({ look }) => keyOf(look));
   }
 
-  /** Those that are not in `held` and do not begin with `beginning`, oldest first. */
-  newOnes(held: readonly string[], beginning: string | undefined): Look[] {
-    return this.#list((name, base) => isRotated(name, base) && !PACKED.test(name))
-      .filter(({ path, look }) => !isKnown(held, look) && !beginsWith(path, beginning))
+  /**
+   * Those that are not in `held` and do not begin with `beginning`, oldest first. What is older than `sinceMs` was there
+   * before, too, where there are more than are remembered.
+   */
+  newOnes(held: readonly string[], beginning: string | undefined, sinceMs: number): Look[] {
+    return this.#list(isRotated)
+      .toSorted((a, b) => b.look.mtimeMs - a.look.mtimeMs)
+      .filter(({ look }, i) => i < MOST_KNOWN || look.mtimeMs >= sinceMs)
+      .filter(({ path, look }) => !PACKED.test(path) && !isKnown(held, look) && !beginsWith(path, beginning))
       .map(({ look }) => look)
       .toSorted((a, b) => a.mtimeMs - b.mtimeMs);
   }
@@ -143,9 +153,11 @@ function bytesAt(path: string, offset: number, length: number): string | undefin
   try {
     const file = openGrowing(path);
     if (file === undefined) return undefined;
-    const got = file.read(probe, length, offset);
-    file.close();
-    return probe.toString("latin1", 0, got);
+    try {
+      return probe.toString("latin1", 0, file.read(probe, length, offset));
+    } finally {
+      file.close();
+    }
   } catch {
     return undefined;
   }

@@ -170,6 +170,24 @@ test("a consequence seen before its cause had a ticket: young and untouched, it 
   expect((await tickets(rig)).at(-1)).toMatchObject({ code: "service.relay", state: "新建", recurrence_of: child?.no });
 });
 
+test("a ticket that ends in another takes its guests along", async () => {
+  await using rig = await rigged();
+  const device = new FakeDevice();
+  await say(
+    rig,
+    device.state(),
+    device.raise("process.db"),
+    device.raise("service.db", { explained_by: "process.db" }),
+    device.raise("logs.unit", { explained_by: "service.db" }),
+    device.raise("disk.var"),
+    device.change("process.db", { explained_by: "disk.var" }),
+  );
+  const [merged, root] = await tickets(rig);
+  expect(merged).toMatchObject({ code: "process.db", state: "合并" });
+  const active = await rig.store.reading.alarms({ active: true }, { limit: 100 });
+  expect(new Set(active.map(({ ticket }) => ticket))).toEqual(new Set([root?.no]));
+});
+
 test("a ticket of some age is worked on: it stays one of its own, whatever explains it later", async () => {
   await using rig = await rigged();
   const device = new FakeDevice();

@@ -63,6 +63,8 @@ export const HARMLESS_LINES: readonly string[] = [
   "PasswordAuthentication no",
   "PermitEmptyPasswords no",
   "密码错误次数过多，账户已锁定 30 分钟",
+  "密码8-20位，密码错误13/15，密码错误3次后锁定，密码2026-12-01过期",
+  "密钥文件/etc/vigil/key.pem不存在，证书密钥RSA不匹配",
   "写入失败：设备 /dev/mmcblk0p6，扇区 13812345678，错误码 -5",
   "Unexpected token '<', \"<html>\" is not valid JSON",
   "started at 1763787857123, epoch ns 1763787857123456789, filetime 133500000000000000, ticks 638670000000000000",

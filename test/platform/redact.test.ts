@@ -34,6 +34,9 @@ describe("a secret is taken out", () => {
     ["mail: a@b.cc, c%40d.com", "mail: ***, ***"],
     ["Key=ABCDEF12", "Key=***"],
     ["验证码：482913，5 分钟内有效", "验证码：***"],
+    ["账号admin密码Abc12345，口令【Abc12345】 密码（Abc12345）", "账号admin密码***，口令【***】 密码（***）"],
+    ["验证码839201 PIN码：4821 鉴权码:a1b2 access_code=a1b2c3", "验证码*** PIN码：*** 鉴权码:*** access_code=***"],
+    ["AUTH PLAIN AGFkbWluAEFiYzEyMzQ1", "AUTH PLAIN ***"],
     ["{u'passwd': u'a1b2c3', 'key': b'a1b2c3'}", "{u'passwd': u'***', 'key': b'***'}"],
     [
       "Command ['app', '--password', 'a1b2c3', '-p', 'x9Y8'] failed",

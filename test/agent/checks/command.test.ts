@@ -142,6 +142,20 @@ describe("surroundings", () => {
     expect(JSON.stringify(verdict)).not.toContain("hunter2");
   });
 
+  test("of a secret that is part of another, or cut where we stop listening, nothing is left over", async () => {
+    writeFileSync(at("short"), "hunter2");
+    writeFileSync(at("long"), "hunter2-and-more-of-it");
+    const envFiles = { SHORT: at("short"), LONG: at("long") };
+    expect(await ask({ argv: sh('echo "$LONG"'), envFiles })).toMatchObject({ says: "OK: ***" });
+    const x390 = "x".repeat(390);
+    const errors = await ask({ argv: sh(`printf %s "$LONG""${x390}" >&2; exit 2`), envFiles });
+    expect(errors).toMatchObject({ says: expect.stringMatching(/^CRITICAL: \*{3}x+$/) });
+    const argv = sh(`printf %s "$(printf %0385d 0)$LONG$(printf %02000d 0)"`);
+    const much = await ask({ argv, envFiles, outputCapBytes: 1_024 });
+    expect(much).toMatchObject({ because: expect.stringContaining("printed more than 1024 bytes") });
+    expect(JSON.stringify([errors, much])).not.toMatch(/hunt|and-more|of-it/);
+  });
+
   test("a file that is not there is unknown by its name, and nothing runs", async () => {
     expect(await ask({ argv: sh(`touch ${at("ran")}`), envFiles: { TOKEN: at("absent") } })).toMatchObject({
       state: "unknown",

@@ -9,9 +9,11 @@ import type { DatabaseAnswer } from "../../../agent/checks/database-answer.ts";
 import { askDatabase } from "../../../agent/checks/database-ask.ts";
 import { conditionsOf } from "../../../agent/checks/database-conditions.ts";
 import { AgentConfig } from "../../../agent/config.ts";
+import * as targets from "../../../agent/targets.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
 import { folderAt } from "../../../platform/files.ts";
+import { machineAt } from "../../../platform/machine.ts";
 import { slotAt } from "../../../platform/slot.ts";
 import { testCa } from "../../kit/certs.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
@@ -233,6 +235,25 @@ describe("SQLite", () => {
     expect((await answered({ url })).damage).toMatch(/not a database/);
   });
 
+  test("by hand and by the agent the full look is asked for by its word", async () => {
+    const url = make();
+    truncateSync(at("site.db"), Math.floor(statSync(at("site.db")).size / 8_192) * 4_096);
+    const checks = { database: { databases: [{ name: "a", url }] } };
+    writeFileSync(at("agent.json"), JSON.stringify({ device: "x", brokers: [{ host: "h", port: 1 }], checks }));
+    const look = async (...words: string[]): Promise<string> => {
+      let said = "";
+      const say = (text: string): number => {
+        said += text;
+        return 0;
+      };
+      const { signal } = new AbortController();
+      await targets.database({ file: at("agent.json"), words, machine: machineAt(), clock: systemClock, signal, say });
+      return said;
+    };
+    expect(await look("a", "full")).toContain("damage");
+    await expect(look("b")).rejects.toThrow('the config has no database "b"; there are a');
+  });
+
   test("one that is not there is down, and is not made", async () => {
     expect(await ask({ url: `sqlite:${at("absent.db")}` })).toMatchObject({ state: "down" });
     expect(existsSync(at("absent.db"))).toBe(false);
@@ -346,6 +367,11 @@ describe("by the child", () => {
       ["database", "a"],
     ]);
     await clock.wind(86_400_000);
+    await round();
+    await clock.wind(0);
+    expect(asked.at(-1)).toEqual(["a", "full"]);
+    clock.setWall(clock.wall() - 400 * 86_400_000); // else it would have to wait for more than a year
+    await clock.wind(4_000_000);
     await round();
     await clock.wind(0);
     expect(asked.at(-1)).toEqual(["a", "full"]);

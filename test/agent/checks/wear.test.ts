@@ -159,7 +159,9 @@ describe("errors", () => {
     expect(await round(22 * HOUR)).toMatchObject([{ grade: "warning", holds: "warning" }]);
     expect(await round(3 * HOUR)).toMatchObject([{ grade: "ok", holds: "ok" }]);
     errors(0); // a reboot of the host
-    expect(await round(HOUR)).toMatchObject([{ grade: "ok" }]);
+    const [anew] = await round(HOUR);
+    expect(anew).toMatchObject({ grade: "ok", readings: { errors_count: 1 } });
+    expect(JSON.stringify(anew)).not.toContain("errors_per_day_count");
   });
 
   test("an ext4 file system noted stay until it is repaired, and are worse when young", async () => {
