@@ -118,7 +118,7 @@ export interface Appended {
  */
 export interface HistoryStore extends AsyncDisposable {
   /** Files samples; late ones go to their hour, which is worked out anew. */
-  append(samples: readonly Sample[]): Promise<Appended>;
+  append(samples: Iterable<Sample>): Promise<Appended>;
   /**
    * Works out hourly values (anew) from samples filed for hours before `before`, oldest hour first, until it took `limit` or
    * somewhat more; of those that fall into one stretch of a series the first is kept. Says how many it took.

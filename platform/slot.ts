@@ -38,7 +38,8 @@ export function slotAt(path: string, name: string): Slot {
       const frame = Buffer.concat([Buffer.from(`${body.length}\n`), body]);
       const whole = Buffer.alloc(Math.ceil(frame.length / PAGE) * PAGE, 0x20);
       frame.copy(whole);
-      writeSync(fd, whole, 0, whole.length, 0);
+      // where room is short, the first call takes what there is without a word, and only the next one says so
+      for (let at = 0; at < whole.length; ) at += writeSync(fd, whole, at, whole.length - at, at);
     },
     close() {
       if (fd !== undefined) closeSync(fd);

@@ -67,9 +67,10 @@ export class LogsKeep {
 
   /** Throws the system's error. */
   save(state: LogsState): void {
-    this.#turn += 1;
-    this.#pending = frame(this.#turn, state);
-    this.#slots[this.#turn % 2]?.write(this.#pending);
+    const turn = this.#turn + 1;
+    this.#pending = frame(turn, state);
+    this.#slots[turn % 2]?.write(this.#pending);
+    this.#turn = turn; // one that failed is tried again in the same place: the other is whole
   }
 
   /** Lets what was saved last survive a power cut, when there is anything new. */

@@ -118,25 +118,25 @@ export class HistoryKeeper {
 
   /** Files the first that wait. True when there may be more to do. */
   async #file(): Promise<boolean> {
-    const samples = this.#waiting.first(SAMPLES_AT_ONCE);
-    if (samples.length === 0) return false;
+    const count = Math.min(this.#waiting.size, SAMPLES_AT_ONCE);
+    if (count === 0) return false;
     if (this.#size.freeBytes < this.#rules.leaveFreeBytes) {
-      this.#dropped.disk += samples.length;
-      this.#waiting.done(samples.length);
+      this.#dropped.disk += count;
+      this.#waiting.done(count);
       return true;
     }
     try {
-      const { filed, figuresRefused } = await this.#store.append(samples);
+      const { filed, figuresRefused } = await this.#store.append(this.#waiting.first(count));
       this.#filed += filed;
       this.#dropped.figures += figuresRefused;
     } catch (error) {
       if (error instanceof Failure) throw error; // the next round tries again; what waits is bounded
-      this.#dropped.fault += samples.length;
-      this.#waiting.done(samples.length);
+      this.#dropped.fault += count;
+      this.#waiting.done(count);
       throw error;
     }
-    this.#waiting.done(samples.length);
-    return samples.length >= SAMPLES_AT_ONCE;
+    this.#waiting.done(count);
+    return count >= SAMPLES_AT_ONCE;
   }
 
   async #look(): Promise<void> {

@@ -63,11 +63,11 @@ export class Waiting {
     this.#stretches.set(key, stretch);
   }
 
-  /** The first that came, at most `count`; they wait until `done` says they are on the disk. */
-  first(count: number): readonly Sample[] {
-    return this.#samples
-      .slice(0, count)
-      .map(({ device, code, ts, raw }) => ({ device, code, ts, figures: JSON.parse(raw) }));
+  /** The first that came, at most `count`, each read when its turn comes; they wait until `done` says they are on the disk. */
+  *first(count: number): Generator<Sample> {
+    for (const { device, code, ts, raw } of this.#samples.slice(0, count)) {
+      yield { device, code, ts, figures: JSON.parse(raw) };
+    }
   }
   done(count: number): void {
     for (const { size } of this.#samples.slice(0, count)) this.#bytes -= size;

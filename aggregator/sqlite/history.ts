@@ -97,7 +97,7 @@ class SqliteHistory implements HistoryStore {
     this.#book = new SeriesBook(sql, Math.min(maxFigures, 255));
   }
 
-  async append(samples: readonly Sample[]): Promise<Appended> {
+  async append(samples: Iterable<Sample>): Promise<Appended> {
     return this.#transact(() => {
       const appended: Appended = { filed: 0, figuresRefused: 0 };
       for (const { device, code, ts, figures } of samples) {

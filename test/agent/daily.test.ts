@@ -28,13 +28,21 @@ const verdict = (subject: string): Verdict => ({
 const kind = (id: string) => ({ id, name: { zh: "项", en: id }, titles: { r: { zh: "故障", en: "fault" } } });
 
 /** A device that looks once a minute, over restarts; its check answers at once when it is asked anew. */
-function device({ at = "30 7 * * *", spreadMs = 0, clock = new HandClock(SIX), hangs = false } = {}) {
+function device({
+  at = "30 7 * * *",
+  spreadMs = 0,
+  clock = new HandClock(SIX),
+  hangs = false,
+  subjects = 1,
+  roomBytes = 1 << 20,
+} = {}) {
   const outbox = new MemoryOutbox(clock);
   let asked = 0;
+  const verdicts = Array.from({ length: subjects }, (_, i) => verdict(i === 0 ? "/" : `/${i}`));
   let life = begin();
   function begin() {
     const answers = new Answers();
-    answers.note("disk", clock.now(), [verdict("/")]);
+    answers.note("disk", clock.now(), verdicts);
     const parts: DailyParts = {
       ...{ clock, log: silentLog, device: "ft-0042", config: { at, spreadMs }, answers, slowMs: 60_000 },
       checks: [
@@ -42,7 +50,7 @@ function device({ at = "30 7 * * *", spreadMs = 0, clock = new HandClock(SIX), h
         { kind: kind("network"), state: "absent" },
       ],
       days: () => outbox.days(),
-      roomBytes: 1 << 20,
+      roomBytes,
       facts: { agent: "1.0.0", config_hash: "c" },
       redact: (text) => text,
       tell: async (draft) => void (await outbox.append([draft])),
@@ -60,7 +68,7 @@ function device({ at = "30 7 * * *", spreadMs = 0, clock = new HandClock(SIX), h
         await clock.sleep(60_000, stop.signal).catch(() => undefined);
         if (!answers.wants("disk") || hangs) continue;
         asked += 1;
-        answers.note("disk", clock.now(), [verdict("/")]);
+        answers.note("disk", clock.now(), verdicts);
       }
     };
     return { stop, done: Promise.all([walk(), rounds()]) };
@@ -93,6 +101,23 @@ describe("the day's check is made", () => {
     await ft.clock.wind(48 * HOUR);
     expect(await ft.told()).toEqual([0, 1].map((day) => expect.stringMatching(`${dayOf(day)} 07:3[01]`)));
     await ft.end();
+  });
+
+  test("no larger than half of what the outbox has, and never larger than its topic takes", async () => {
+    for (const [roomBytes, most] of [
+      [20_000, 10_000],
+      [1 << 20, 60_000],
+    ] as const) {
+      const ft = device({ subjects: 2_000, roomBytes });
+      await ft.clock.wind(2 * HOUR);
+      const bytes = ft.outbox
+        .pending()
+        .map((kept) => (kept.kind === "daily" ? Buffer.byteLength(JSON.stringify(unpack(kept.body))) : 0));
+      expect(bytes).toEqual([expect.any(Number)]);
+      expect(bytes[0]).toBeGreaterThan(most / 2);
+      expect(bytes[0]).toBeLessThanOrEqual(most);
+      await ft.end();
+    }
   });
 
   test("at the next start where the device was off at the time; not when its day has passed", async () => {

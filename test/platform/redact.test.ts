@@ -271,6 +271,8 @@ test("facts of a log line are redacted however deep, and what is named like a se
       passwordFile: "/etc/vigil/password",
       list: ["token=Kanarie", { apiKey: "Kanarie", path: "/dev/sda" }],
       err: Object.assign(cause, { facts: { stderr: "Bearer Kanarie77" } }),
+      byUrl: { "rtsp://app:Kanarie@h/": 3 },
+      deep: { a: { b: { c: { d: { e: { f: "Kanarie" } } } } } }, // nobody looks so deep
     },
     redact,
   );

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CheckPorts, Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
 import { power } from "../../../agent/checks/power.ts";
 import { parseNut } from "../../../agent/checks/power-nut.ts";
+import { upsConditions } from "../../../agent/checks/power-ups.ts";
 import { AgentConfig } from "../../../agent/config.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
@@ -210,6 +211,21 @@ test("a machine that tells nothing of its power has no such check", () => {
   board = openBoard("x86-vm");
   begin();
   expect(judge).toBeUndefined();
+});
+
+test.each([
+  ["OL CHRG", "ok"],
+  ["OB DISCHRG", "critical"],
+])("charge and time left count while a UPS is on its battery: %s is %s", (status, worst) => {
+  const [ups] = power.Config.parse({ ups: [{ ups: "u" }] }).ups;
+  if (ups === undefined) throw new Error("no UPS");
+  const said = new Map([
+    ["ups.status", status],
+    ["battery.charge", "5"],
+    ["battery.runtime", "60"],
+  ]);
+  const grades = upsConditions(ups, said, (text) => text).map(({ grade }) => grade);
+  expect(grades.includes("critical") ? "critical" : (grades.find((grade) => grade !== "ok") ?? "ok")).toBe(worst);
 });
 
 describe.skipIf(needsUpsd())("a UPS by a real upsd", () => {

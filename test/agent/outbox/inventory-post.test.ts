@@ -156,6 +156,8 @@ describe("the inventory document", () => {
       agent.link.goDown();
       await agent.connects();
       expect(agent.told()).toEqual([ONE, ONE]);
+      await agent.leaves(TWO); // another document is another try
+      expect(agent.told()).toEqual([ONE, ONE, TWO]);
       expect(agent.log.lines.filter(({ facts }) => facts["event"] === "courier.refused")).toHaveLength(1);
     },
   );
