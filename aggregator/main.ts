@@ -40,7 +40,10 @@ async function run(config: AggregatorConfig, stop: AbortSignal): Promise<void> {
     ...{ file: config.history.file ?? besideStore(config.store) },
     ...{ rawEveryMs: config.history.rawEveryS * 1_000, maxFigures: config.history.figures },
     putAside: (as, { message }) => {
-      log.error({ event: "history.damaged", as, because: message }, "the history is damaged: put aside, a new one begins");
+      log.error(
+        { event: "history.damaged", as, because: message },
+        "the history is damaged: put aside, a new one begins",
+      );
     },
   });
   await runAggregator(

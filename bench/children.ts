@@ -8,7 +8,7 @@ import { tempFolder } from "../test/kit/temp.ts";
 import { bench, tell } from "./bench.ts";
 import { makeGroup } from "./cgroup.ts";
 import { Services } from "./services.ts";
-import { install, startTlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, startTlsBroker } from "./shipped.ts";
 
 /** The inventory, 20 s after the start and then once a day, is the one child there is; it is gone by then. */
 const INVENTORY_OVER_S = 40;
@@ -32,7 +32,7 @@ export const children = bench({
       rounds: { fastMs: FAST_MS, slowMs: SLOW_MS },
       heartbeatMs: 1_000,
       telemetryMs: 1_000,
-      checks: { process: { watch: services.watch } },
+      checks: { ...loopbackOnly, process: { watch: services.watch } },
     });
     using group = makeGroup("children");
     mkdirSync(own, { recursive: true });

@@ -7,7 +7,7 @@ import { Aggregator } from "./aggregator.ts";
 import { bench, median, round, tell } from "./bench.ts";
 import { makeGroup } from "./cgroup.ts";
 import { Services } from "./services.ts";
-import { install, startTlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, startTlsBroker } from "./shipped.ts";
 
 const DEVICE = "bench-detect";
 /** First rounds, the inventory and the birth are over by then. */
@@ -28,7 +28,7 @@ export const detect = bench({
       brokers: [broker.asTls(DEVICE)],
       stateDir: join(own, "state"),
       runtimeDir: join(own, "run"),
-      checks: { process: { watch: services.watch } },
+      checks: { ...loopbackOnly, process: { watch: services.watch } },
     });
     using group = makeGroup("detect");
     group.start(argv, join(own, "log"), env);

@@ -14,7 +14,7 @@ import { bench, round, tell } from "./bench.ts";
 import { makeGroup, writtenBytes } from "./cgroup.ts";
 import { type Disk, openDisk } from "./disk.ts";
 import { Services } from "./services.ts";
-import { install, startTlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, startTlsBroker } from "./shipped.ts";
 
 const DEVICE = "bench-flash";
 const DAY_S = 86_400;
@@ -83,7 +83,7 @@ async function online(folder: string, disk: Disk, idleS: number, transitions: nu
     brokers: [broker.asTls(DEVICE)],
     stateDir: join(disk.point, "state"),
     runtimeDir: join(own, "run"), // in memory on a device: not on the flash
-    checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
+    checks: { ...loopbackOnly, process: { watch: services.watch, holdOffMs: 1_000 } },
   });
   using group = makeGroup("flash");
   const { pid } = group.start([...disk.enter, ...argv], "/dev/null", env);

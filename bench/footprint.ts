@@ -7,7 +7,7 @@ import { tempFolder } from "../test/kit/temp.ts";
 import { bench, median, round, tell } from "./bench.ts";
 import { type Group, type Memory, makeGroup, memoryOf, writtenBytes } from "./cgroup.ts";
 import { Services } from "./services.ts";
-import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
 const EXPORTER_CHECKS = ["filesystem", "meminfo", "loadavg", "cpu", "stat", "pressure", "vmstat", "netdev"];
 
@@ -139,7 +139,7 @@ function startAgent(
       process: { watch: services.watch },
       logs: { files: [{ path: log }] },
       drift: { files: [{ path: file }] },
-      network: { interfaces: { [nic]: {} } },
+      network: { ...loopbackOnly.network, interfaces: { [nic]: {} } },
     },
   });
   return new Candidate(folder, name, argv, env);

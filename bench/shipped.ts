@@ -36,6 +36,9 @@ export function install(program: "agent" | "aggregator", folder: string, config:
   return { argv, env: { ...env, NODE_COMPILE_CACHE: join(folder, "cache") }, memoryMax: Number(limit) * 1024 * 1024 };
 }
 
+/** Part of an agent's `checks`: a bench sends nothing beyond this machine, so that its gateway is left alone. */
+export const loopbackOnly = { network: { gateway: { enabled: false } } };
+
 export interface TlsBroker extends AsyncDisposable {
   /** For peers that speak plain MQTT only, and for listening along. */
   plainPort: number;

@@ -5,7 +5,7 @@ import { bench, median, round, tell } from "./bench.ts";
 import { type Group, majorFaults, makeGroup, memoryOf } from "./cgroup.ts";
 import { type Disk, openDisk } from "./disk.ts";
 import { Services } from "./services.ts";
-import { install, startTlsBroker, type TlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
 const ROUND_MS = 50;
 const SETTLE_MS = 5_000;
@@ -75,7 +75,7 @@ class Soaked implements Disposable {
       rounds: { fastMs: ROUND_MS, slowMs: ROUND_MS },
       heartbeatMs: 1_000,
       telemetryMs: 1_000,
-      checks: { process: { watch: services.watch, holdOffMs: 1_000 } },
+      checks: { ...loopbackOnly, process: { watch: services.watch, holdOffMs: 1_000 } },
     });
     this.maxMb = memoryMax / 1024 / 1024;
     this.#group = makeGroup(`soak-${name}`, disk === undefined ? {} : { memoryMax });

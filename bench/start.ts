@@ -4,7 +4,7 @@ import { systemClock } from "../platform/clock.ts";
 import { tempFolder } from "../test/kit/temp.ts";
 import { bench, median, round } from "./bench.ts";
 import { makeGroup } from "./cgroup.ts";
-import { install, type Shipped, startTlsBroker, type TlsBroker } from "./shipped.ts";
+import { install, loopbackOnly, type Shipped, startTlsBroker, type TlsBroker } from "./shipped.ts";
 
 const DEVICE = "bench-start";
 /** Mosquitto's own line, in its log of every packet: it has answered a QoS 1 publish of the agent. */
@@ -22,6 +22,7 @@ export const start = bench({
     const shipped = install("agent", own, {
       ...{ device: DEVICE, brokers: [broker.asTls(DEVICE)], stateDir },
       runtimeDir: join(own, "run"),
+      checks: loopbackOnly,
     });
     const { NODE_COMPILE_CACHE: _, ...bare } = shipped.env;
     const without = { ...shipped, env: bare };

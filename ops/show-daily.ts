@@ -2,6 +2,7 @@ import type { ApiDailyRecord, ApiDailyRow } from "../protocol/api-daily.ts";
 import { DAILY_STATES, type DailyState } from "../protocol/daily-state.ts";
 import { figure, type Look, levelWord, localTime, span, type Tone, toneOf } from "./look.ts";
 import { heading, none, pairs } from "./show.ts";
+import { factName } from "./show-inventory.ts";
 import { type CellLike, line, table } from "./table.ts";
 import { type Lang, PRESENCE_WORDS, stateWord } from "./words.ts";
 
@@ -252,7 +253,7 @@ function showConfig(look: Look, config: ApiDailyRecord["config"]): string {
     [w("agent"), config.agent],
     [w("configHash"), config.config_hash ?? ""],
     [w("packagesHash"), config.packages_hash ?? ""],
-    ...facts.map(([name, value = ""]): [string, string] => [name, value]),
+    ...facts.map(([name, value = ""]): [string, string] => [factName(look.lang, name), value]),
     ...drift.map((text, i): [string, string] => [i === 0 ? w("drift") : " ", text]),
   ]);
 }

@@ -56,13 +56,41 @@ const LLDP: Readonly<Record<string, readonly [zh: string, en: string]>> = {
   absent: ["未安装 lldpd", "lldpd is not installed"],
 };
 
+/** Facts of a board and its system, and what of a document changed, as they are called in Chinese. */
+const NAMES_ZH: Readonly<Record<string, string>> = {
+  ...{ vendor: "厂商", model: "型号", revision: "修订", serial: "序列号", firmware: "固件", board_model: "主板型号" },
+  ...{ board_serial: "主板序列号", chassis_serial: "机箱序列号", asset_tag: "资产标签", name: "名称", id: "标识" },
+  ...{ version: "版本", kernel: "内核", arch: "架构", cpu: "处理器", memory: "内存", cores: "核数", bytes: "字节数" },
+  ...{
+    inventory: "资产清单",
+    more: "其余",
+    board: "整机",
+    os: "操作系统",
+    "memory module": "内存条",
+    disk: "磁盘",
+    interface: "网卡",
+  },
+  ...{
+    camera: "视频设备",
+    sound: "声卡",
+    usb: "USB",
+    "serial port": "串口",
+    gpio: "GPIO",
+    uplink: "上联",
+    package: "软件包",
+  },
+};
+/** The name of a fact; what has no other name keeps its own. */
+export const factName = (lang: Lang, name: string): string =>
+  lang === "zh" && Object.hasOwn(NAMES_ZH, name) ? (NAMES_ZH[name] ?? name) : name;
+
 const say = (lang: Lang, [zh, en]: readonly [string, string]): string => (lang === "zh" ? zh : en);
 const columns = ({ lang }: Look, names: readonly (keyof typeof W | "")[], right: readonly string[] = []) =>
   names.map((name) => ({ name: name === "" ? "" : say(lang, W[name]), right: right.includes(name) }));
 const strong = (text: string): CellLike => ({ text, tone: "strong" });
 
-const named = (facts: Readonly<Record<string, string | undefined>>): [string, CellLike][] =>
-  Object.entries(facts).map(([key, value]) => [key, value ?? ""]);
+const named = (lang: Lang, facts: Readonly<Record<string, string | undefined>>): [string, CellLike][] =>
+  Object.entries(facts).map(([key, value]) => [factName(lang, key), value ?? ""]);
 
 export function showInventories(look: Look, rows: readonly ApiInventory[]): string {
   if (rows.length === 0) return none(look);
@@ -102,13 +130,16 @@ export function showInventoryCounts(look: Look, rows: readonly ApiInventoryCount
   return table(look, columns(look, ["class", "site", "vendor", "model", "os", "devices"], ["devices"]), cells);
 }
 
+/** Parts whose items are facts, and no names of things. */
+const OWN_ITEMS = new Set(["inventory", "board", "os", "cpu", "memory"]);
+
 export function showInventoryChanges(look: Look, rows: readonly ApiInventoryChange[]): string {
   if (rows.length === 0) return none(look);
   const cells = rows.map(({ at, kind, part, item, was, is }): CellLike[] => [
     { text: localTime(look, at), tone: "quiet" },
     say(look.lang, KINDS[kind]),
-    part,
-    strong(item),
+    factName(look.lang, part),
+    strong(OWN_ITEMS.has(part) ? factName(look.lang, item) : item),
     was ?? "",
     is ?? "",
   ]);
@@ -137,12 +168,12 @@ export function showInventory(look: Look, found: ApiInventoryDetail): string {
     `${line(look, [strong(found.device), found.site ?? "", found.class ?? ""])}\n`,
     pairs(look, [[say(lang, W.received), localTime(look, found.received_at)]]),
     heading(look, say(lang, W.board)),
-    pairs(look, named(board)),
+    pairs(look, named(lang, board)),
     heading(look, say(lang, W.system)),
     pairs(look, [
-      ...named(os),
-      ["cpu", [cpu.model, cpu.cores && `× ${cpu.cores}`].filter(Boolean).join(" ")],
-      ["memory", size(found.memory_bytes)],
+      ...named(lang, os),
+      [factName(lang, "cpu"), [cpu.model, cpu.cores && `× ${cpu.cores}`].filter(Boolean).join(" ")],
+      [factName(lang, "memory"), size(found.memory_bytes)],
     ]),
     section(
       "memory",

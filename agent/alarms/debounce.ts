@@ -129,7 +129,7 @@ class Desk {
   #untold(key: string, because: string, asked?: number): void {
     const { now } = this.#at;
     const known = this.#blinds.get(key);
-    if (asked !== undefined && known?.asked === asked && known.count > 0) return; // told again, and not asked again
+    if (asked !== undefined && known?.asked === asked) return; // told again, and not asked again
     const asking = asked === undefined ? {} : { asked };
     const subject = key === WHOLE ? this.#rule.check : key;
     const count = Math.min((known?.count ?? 0) + 1, BLIND.after);

@@ -16,7 +16,7 @@ export async function askChild<T>(
   { schema, deadlineMs, signal }: { schema: z.ZodMiniType<T>; deadlineMs: number; signal: AbortSignal },
 ): Promise<T> {
   if (self === undefined) throw new Failure("RUN_MISSING", "not without a config file: a child of the agent would ask");
-  const order = { argv: [...self, ...words] as const, deadlineMs, outputCapBytes: ANSWER_BYTES, signal };
+  const order = { argv: [...self, "--", ...words] as const, deadlineMs, outputCapBytes: ANSWER_BYTES, signal };
   const printed = await run(order).catch((cause: unknown) => {
     throw inItsWords(cause);
   });

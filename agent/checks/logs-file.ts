@@ -65,6 +65,8 @@ export class FollowedFile {
   readonly #onLines: OnLines;
   readonly #siblings: Siblings;
   readonly #open = new Map<Piece, GrowingFile>();
+  /** So much is read at once. */
+  #chunk = CHUNK;
   /** Since when a piece that was left has brought nothing (`now` of the caller). */
   readonly #quietAt = new Map<Piece, number>();
   #state: FileState;
@@ -241,28 +243,31 @@ export class FollowedFile {
     while (budget.bytes > 0 && budget.more()) {
       if (!this.#open.has(piece)) return { moved: true, dry: true }; // cut, and of no further interest
       const tail = tailLength(piece.tail);
-      const length = file.read(buffer, tail + CHUNK, piece.offset - tail);
+      const chunk = this.#chunk;
+      const length = file.read(buffer, tail + chunk, piece.offset - tail);
       if (length < tail || tailOf(buffer, 0, tail) !== piece.tail) {
         this.#cut(piece, now);
         if (this.#hasCopy) return { moved: true, dry: false }; // which comes first
         moved = true;
         continue;
       }
-      const taken = this.#take(piece, tail, length);
+      const taken = this.#take(piece, tail, length, chunk);
+      // lines made to be slow to search: fewer of them before the next look at the time
+      this.#chunk = budget.more() ? Math.min(CHUNK, chunk * 4) : Math.max(LINE_BYTES, chunk / 4);
       budget.bytes -= Math.max(taken, 512);
       moved = moved || taken > 0;
-      if (length < tail + CHUNK) return { moved, dry: true };
+      if (length < tail + chunk) return { moved, dry: true };
     }
     return { moved, dry: false };
   }
 
   /** Hands on the lines among `buffer[from..to)` that are whole. Returns how many bytes that were. */
-  #take(piece: Piece, from: number, to: number): number {
+  #take(piece: Piece, from: number, to: number, chunk: number): number {
     let begin = from;
     while (begin < to && buffer[begin] === 0) begin += 1; // a hole: cut under a writer that writes on at its old place
     const end = buffer.subarray(0, to).lastIndexOf(10) + 1;
     if (end <= begin) {
-      if (to - from < CHUNK) return begin === to ? this.#advance(piece, from, to) : 0; // its newline is still to come
+      if (to - from < chunk) return begin === to ? this.#advance(piece, from, to) : 0; // its newline is still to come
       if (!piece.midLine && begin < to) this.#onLines(buffer.subarray(begin, Math.min(to, begin + LINE_BYTES)));
       piece.midLine = begin < to || piece.midLine;
       return this.#advance(piece, from, to);

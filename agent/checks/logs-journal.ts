@@ -6,7 +6,8 @@ import { ExportReader, type JournalEntry } from "./logs-export.ts";
 /** What does the journal of systemd say? One idle `journalctl`, which wakes us for nothing but lines that have a literal. */
 
 const FIELDS = ["MESSAGE", "SYSLOG_IDENTIFIER", "_COMM", "_PID", "_TRANSPORT"] as const;
-const BUFFER_BYTES = 1024 * 1024;
+/** What is taken in one round: a flood of more waits in the journal, and the loop is not held up by it. */
+const BUFFER_BYTES = 256 * 1024;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 300_000;
 /** One that has lived so long was well: the next pause is short again. */

@@ -24,6 +24,8 @@ const SEARCH_AGAIN_MS = 600_000;
 /** What changes by itself, with time, is looked at so often. */
 const RECKON_MS = 5_000;
 
+/** Alarms that come and go cost the flash no more than one write in so long. */
+const FLASH_PAUSE_MS = 600_000;
 /** A network folder may be mounted at any time: which there are is looked at so often. */
 const REACH_MS = 10_000;
 
@@ -53,6 +55,8 @@ export class LogRounds implements Judge {
   #sinceBootMs = 0;
   #round = 0;
   #flashAt = 0;
+  /** Patterns in alarm, as they were put on flash. */
+  #flashed = "";
   #searchAt = 0;
   readonly #reach: Reach;
   #reachAt = 0;
@@ -101,7 +105,7 @@ export class LogRounds implements Judge {
     for (const source of sources.files) this.#followFile(source, state?.files[source.path] ?? "end");
     if (sources.journal !== undefined) this.#followJournal(sources.journal, state?.journal?.cursor);
     const now = this.#now();
-    this.#flashAt = now + FLASH_MS;
+    this.#flashAt = now + FLASH_MS - FLASH_PAUSE_MS;
     this.#searchAt = now + SEARCH_AGAIN_MS;
     this.#isOpen = true;
   }
@@ -170,13 +174,19 @@ export class LogRounds implements Judge {
     const before = this.#unkept;
     if (moved) this.#save();
     if (this.#unkept !== before) verdicts = this.#verdicts(now);
-    if (now >= this.#flashAt) {
-      this.#flashAt = now + FLASH_MS;
-      void this.#keep.flash();
-    }
+    this.#flash(now);
     if (verdicts.length !== this.#last.length || verdicts.some((verdict, i) => verdict !== this.#last[i]))
       this.#last = verdicts;
     return this.#last;
+  }
+
+  /** Each hour; sooner when an alarm came or went, or after a power cut it would be told anew. */
+  #flash(now: number): void {
+    const raised = [...this.#tallies].flatMap(([id, { state }]) => (state.raised ? [id] : [])).join(" ");
+    if (now < this.#flashAt && (raised === this.#flashed || now < this.#flashAt - FLASH_MS + FLASH_PAUSE_MS)) return;
+    this.#flashed = raised;
+    this.#flashAt = now + FLASH_MS;
+    void this.#keep.flash();
   }
 
   /** Reads all sources, beginning with another file each time; true when there was anything. */

@@ -15,12 +15,14 @@ import {
   type Sample,
   type Series,
 } from "../history-store.ts";
-import { copyMeans, openDay, putHour, readHour, sealDay } from "./history-day.ts";
+import { openDay, putHour, sealDay } from "./history-day.ts";
+import { dropFindings, finding, findings, saveFindings } from "./history-findings.ts";
+import { dayOf, HistoryPoints, HOURS_A_DAY } from "./history-points.ts";
 import { addMoments, type Moment, readMoment, readMoments, writeMoment } from "./history-samples.ts";
 import { SeriesBook } from "./history-series.ts";
 import { migrate } from "./schema.ts";
-import { BUCKETS, HISTORY_MIGRATIONS, placeOf, timeOf } from "./schema-history.ts";
-import { type Cell, Sql } from "./sql.ts";
+import { BUCKETS, HISTORY_MIGRATIONS, placeOf } from "./schema-history.ts";
+import { blobOf, Sql } from "./sql.ts";
 
 export interface HistoryOptions {
   /** A path, or `:memory:`. Made where it is missing, readable by its owner alone. */
@@ -37,7 +39,6 @@ export interface HistoryOptions {
 
 /** Page cache, KiB: inserts go all over the file, so that more would not help. */
 const CACHE_KIB = 4_096;
-const HOURS_A_DAY = 24;
 /** More samples of one bucket and hour are worked out in pieces: memory is bounded. */
 const MOST_OF_BUCKET = 16_000;
 
@@ -84,6 +85,7 @@ function makePrivate(file: string): void {
 class SqliteHistory implements HistoryStore {
   readonly #sql: Sql;
   readonly #book: SeriesBook;
+  readonly #points: HistoryPoints;
   readonly #file: string;
   readonly #everyMs: number;
   /** Number of the last sample filed. */
@@ -95,6 +97,7 @@ class SqliteHistory implements HistoryStore {
     this.#everyMs = rawEveryMs;
     this.#seq = Number(sql.get("SELECT max(seq) AS last FROM recent")?.["last"] ?? 0);
     this.#book = new SeriesBook(sql, Math.min(maxFigures, 255));
+    this.#points = new HistoryPoints(sql, this.#book, rawEveryMs);
   }
 
   async append(samples: Iterable<Sample>): Promise<Appended> {
@@ -229,143 +232,29 @@ class SqliteHistory implements HistoryStore {
   }
 
   async raw(query: HistoryQuery): Promise<readonly RawPoint[]> {
-    return this.#points("raw", query, function* (hour, bytes, figures, isAsked) {
-      for (const { offset, values } of readMoments(bytes)) {
-        const ts = hour * HOUR_MS + offset;
-        for (const [place, figure] of figures.entries()) {
-          const value = values[place] ?? Number.NaN;
-          if (!Number.isNaN(value) && isAsked(ts, figure)) yield { ts, figure, value };
-        }
-      }
-    });
+    return this.#points.raw(query);
   }
-
   async hours(query: HistoryQuery): Promise<readonly HourPoint[]> {
-    return this.#points("day", query, function* (day, bytes, figures, isAsked) {
-      const plain = openDay(bytes);
-      for (let hour = 0; plain !== undefined && hour < HOURS_A_DAY; hour += 1) {
-        const ts = (day * HOURS_A_DAY + hour) * HOUR_MS;
-        for (const [place, figure] of figures.entries()) {
-          const summary = isAsked(ts, figure) ? readHour(plain, place, hour) : undefined;
-          if (summary !== undefined) yield { ts, figure, ...summary };
-        }
-      }
-    });
+    return this.#points.hours(query);
   }
-
-  #points<P>(table: "raw" | "day", query: HistoryQuery, read: ReadPoints<P>): readonly P[] {
-    const { device, code, figure, after, from, to, limit } = query;
-    const series = this.#book.find(device, code);
-    if (series === undefined) return [];
-    const [first, last] = [hourOf(Math.max(from, after?.ts ?? from)), hourOf(to - 1)];
-    const afterPlace = after === undefined ? -1 : series.figures.indexOf(after.figure);
-    const isAsked = (ts: number, name: string): boolean =>
-      ts >= from && ts < to && (figure === undefined || figure === name) && isAfter(ts, name);
-    const isAfter = (ts: number, name: string): boolean =>
-      after === undefined || ts > after.ts || (ts === after.ts && series.figures.indexOf(name) > afterPlace);
-    const [begin, end] = table === "raw" ? [first, last] : [dayOf(first), dayOf(last)];
-    const points: P[] = [];
-    for (const { at, bytes } of this.#rows(table, series.id, begin, end)) {
-      for (const point of read(at, bytes, series.figures, isAsked)) {
-        if (points.length >= limit) return points;
-        points.push(point);
-      }
-      if (points.length >= limit) return points;
-    }
-    return points;
-  }
-
-  /** Rows of one series in the order of time, one by one: how many are needed shows on the way. */
-  *#rows(table: "raw" | "day", series: number, from: number, to: number): Generator<{ at: number; bytes: Uint8Array }> {
-    const text = `SELECT ${table === "raw" ? "samples" : "hours"} AS bytes FROM ${table} WHERE at = ?`;
-    const [first, last] = this.#ends(table);
-    for (let at = Math.max(from, first); at <= Math.min(to, last); at += 1) {
-      const row = this.#sql.get(text, placeOf(at, series));
-      const known = row === undefined ? undefined : blobOf(row["bytes"]);
-      const whole = table === "raw" ? this.#withRecent(known, series, at) : known;
-      if (whole !== undefined) yield { at, bytes: whole };
-    }
-  }
-
-  /** The first and the last time there is anything of; of samples those that are not worked out too. */
-  #ends(table: "raw" | "day"): [first: number, last: number] {
-    const ends = [
-      this.#sql.get(`SELECT (SELECT min(at) FROM ${table}) AS first, (SELECT max(at) FROM ${table}) AS last`),
-    ]
-      .filter((row) => typeof row?.["first"] === "number")
-      .map((row) => [timeOf(Number(row?.["first"])), timeOf(Number(row?.["last"]))] as const);
-    if (table === "raw") {
-      const row = this.#sql.get(
-        "SELECT (SELECT min(hour) FROM recent) AS first, (SELECT max(hour) FROM recent) AS last",
-      );
-      if (typeof row?.["first"] === "number") ends.push([row["first"], Number(row["last"])]);
-    }
-    return [Math.min(...ends.map(([first]) => first)), Math.max(...ends.map(([, last]) => last))];
-  }
-
-  #withRecent(known: Uint8Array | undefined, series: number, hour: number): Uint8Array | undefined {
-    const text = "SELECT sample FROM recent WHERE hour = ? AND bucket = ? AND series = ? ORDER BY seq";
-    const moments = this.#sql.all(text, hour, series % BUCKETS, series).map((row) => readMoment(blobOf(row["sample"])));
-    if (moments.length === 0) return known;
-    const width = moments.reduce((most, { values }) => Math.max(most, values.length), 0);
-    return (
-      addMoments(
-        known,
-        moments.toSorted((a, b) => a.offset - b.offset),
-        width,
-        this.#everyMs,
-      ) ?? known
-    );
-  }
-
   async series(after: number, limit: number): Promise<readonly Series[]> {
     return this.#book.page(after, limit);
   }
-
-  async levels({ id, figures: all }: Series, figures: readonly string[], from: number, count: number) {
-    const places = figures.map((figure) => all.indexOf(figure));
-    const levels = figures.map(() => new Float64Array(count).fill(Number.NaN));
-    const [first, last] = [dayOf(from), dayOf(from + count - 1)];
-    for (let day = first; day <= last; day += 1) {
-      const row = this.#sql.get("SELECT hours FROM day WHERE at = ?", placeOf(day, id));
-      const plain = row === undefined ? undefined : openDay(blobOf(row["hours"]));
-      if (plain === undefined) continue;
-      const begins = day * HOURS_A_DAY;
-      const [a, b] = [Math.max(from, begins), Math.min(from + count, begins + HOURS_A_DAY)];
-      for (const [i, place] of places.entries()) {
-        const into = levels[i];
-        if (place >= 0 && into !== undefined) copyMeans(plain, place, a - begins, b - a, into, a - from);
-      }
-    }
-    return levels;
+  async levels(series: Series, figures: readonly string[], from: number, count: number) {
+    return this.#points.levels(series, figures, from, count);
   }
 
-  async findings({ device }: { device?: string }, { after, limit }: { after?: FindingKey; limit: number }) {
-    const cells: Cell[] = [after?.device ?? "", after?.code ?? "", after?.figure ?? ""];
-    const own = device === undefined ? "" : "AND device = ?";
-    if (device !== undefined) cells.push(device);
-    const text = `SELECT finding FROM finding WHERE (device, code, figure) > (?, ?, ?) ${own} ORDER BY device, code, figure LIMIT ?`;
-    return this.#sql.all(text, ...cells, limit).map((row) => JSON.parse(String(row["finding"])) as Finding);
+  async findings(filter: { device?: string }, page: { after?: FindingKey; limit: number }) {
+    return findings(this.#sql, filter, page);
   }
-  async finding({ device, code, figure }: FindingKey): Promise<Finding | undefined> {
-    const text = "SELECT finding FROM finding WHERE device = ? AND code = ? AND figure = ?";
-    const row = this.#sql.get(text, device, code, figure);
-    return row && (JSON.parse(String(row["finding"])) as Finding);
+  async finding(key: FindingKey): Promise<Finding | undefined> {
+    return finding(this.#sql, key);
   }
-  async saveFindings(findings: readonly Finding[]): Promise<void> {
-    this.#transact(() => {
-      for (const finding of findings) {
-        const { device, code, figure } = finding;
-        const text = "INSERT OR REPLACE INTO finding (device, code, figure, finding) VALUES (?, ?, ?, ?)";
-        this.#sql.run(text, device, code, figure, JSON.stringify(finding));
-      }
-    });
+  async saveFindings(all: readonly Finding[]): Promise<void> {
+    this.#transact(() => saveFindings(this.#sql, all));
   }
   async dropFindings(keys: readonly FindingKey[]): Promise<void> {
-    this.#transact(() => {
-      const text = "DELETE FROM finding WHERE device = ? AND code = ? AND figure = ?";
-      for (const { device, code, figure } of keys) this.#sql.run(text, device, code, figure);
-    });
+    this.#transact(() => dropFindings(this.#sql, keys));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -395,18 +284,6 @@ class SqliteHistory implements HistoryStore {
     }
   }
 }
-
-const dayOf = (hour: number): number => Math.floor(hour / HOURS_A_DAY);
-
-/** Points of one row; `at`: its hour or day. */
-type ReadPoints<P> = (
-  at: number,
-  bytes: Uint8Array,
-  figures: readonly string[],
-  isAsked: (ts: number, figure: string) => boolean,
-) => Iterable<P>;
-
-const blobOf = (cell: unknown): Uint8Array => (cell instanceof Uint8Array ? cell : new Uint8Array());
 
 /** Room for whoever may use it, root's reserve left out. */
 function freeBytes(file: string): number {

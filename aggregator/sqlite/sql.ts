@@ -3,6 +3,8 @@ import { Failure } from "../../protocol/failure.ts";
 
 export type Cell = string | number | null | Uint8Array;
 export type Record_ = Record<string, Cell>;
+/** Bytes as they were stored; none where something else was. */
+export const blobOf = (cell: Cell | undefined): Uint8Array => (cell instanceof Uint8Array ? cell : new Uint8Array());
 
 /** SQLite result codes that say "the disk or another process, not the statement": the same work may succeed later. */
 const PASSING = new Set([5, 6, 7, 8, 10, 13, 14, 15]); // BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN PROTOCOL

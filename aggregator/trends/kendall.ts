@@ -1,6 +1,3 @@
-/** For how many points the exact distribution is worked out; a year of days has more, and is thinned before. */
-export const MOST_POINTS = 60;
-
 const tails = new Map<number, Float64Array>();
 
 /**

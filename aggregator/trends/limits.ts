@@ -22,27 +22,51 @@ export const Limit = z.strictObject({
 });
 export type Limit = z.infer<typeof Limit>;
 
-const limit = (zh: string, en: string, own: Partial<Limit> & Pick<Limit, "towards">): Limit => ({
+const make = (zh: string, en: string, own: Partial<Limit> & Pick<Limit, "towards">): Limit => ({
   step: 0,
   ...own,
   zh,
   en,
 });
-const free = (zh: string, en: string) => limit(zh, en, { towards: "below", limit: 10, step: 1 });
-const used = (zh: string, en: string, at: number) => limit(zh, en, { towards: "above", limit: at, step: 1 });
+/** A share that is used up, or that runs out; in steps of a percent, so that rounding is no jump. */
+const above = (zh: string, en: string, limit: number, own: Partial<Limit> = {}): Limit =>
+  make(zh, en, { towards: "above", limit, step: 1, ...own });
+const below = (zh: string, en: string, limit: number, own: Partial<Limit> = {}): Limit =>
+  make(zh, en, { towards: "below", limit, step: 1, ...own });
+const grows = (zh: string, en: string): Limit => make(zh, en, { towards: "above", grows: 2 });
 
-/** Limits of the figures that the agent's checks tell; by pattern of code and figure. */
+/**
+ * Limits of the figures that the agent's checks tell, by pattern of code and figure: where a check would raise its first
+ * alarm or soon after. What takes long to buy or to plan is told months ahead.
+ */
 export const KNOWN_LIMITS: Readonly<Record<string, Limit>> = {
-  "disk.*/free_pct": free("磁盘可用空间", "free disk space"),
-  "disk.*/inodes_free_pct": free("磁盘可用索引节点", "free inodes"),
-  "memory.*/available_pct": { ...free("可用内存", "available memory"), outlierBy: 25 },
-  "memory.*/swap_used_pct": used("交换区占用", "swap in use", 80),
-  "temperature.*/temp_c": { ...limit("温度", "temperature", { towards: "above", limit: 85, step: 1 }), outlierBy: 12 },
-  "cpu.*/busy_pct": limit("处理器占用", "processor load", { towards: "above", step: 1, outlierBy: 40 }),
-  "process.*/rss_bytes": limit("进程内存", "memory of the process", { towards: "above", grows: 2 }),
-  "process.*/fds_pct": used("进程文件句柄占用", "open files of the process", 80),
-  "self.*/anon_bytes": limit("代理自身内存", "memory of the agent", { towards: "above", grows: 2 }),
-  "self.*/outbox_pct": used("待发队列占用", "outbox in use", 80),
+  "disk.*/free_pct": below("磁盘可用空间", "free disk space", 15),
+  "disk.*/inodes_free_pct": below("磁盘可用索引节点", "free inodes", 10),
+  "memory.*/available_pct": below("可用内存", "available memory", 12, { outlierBy: 25 }),
+  "memory.*/swap_used_pct": above("交换区占用", "swap in use", 80),
+  "cpu.*/busy_pct": make("处理器占用", "processor load", { towards: "above", step: 1, outlierBy: 40 }),
+  "temperature.*/temp_c": above("温度", "temperature", 85, { outlierBy: 12 }),
+  "process.*/rss_bytes": grows("进程内存", "memory of the process"),
+  "process.*/fds_pct": above("进程文件句柄占用", "open files of the process", 80),
+  "self.*/anon_bytes": grows("代理自身内存", "memory of the agent"),
+  "self.*/outbox_pct": above("待发队列占用", "outbox in use", 80),
+  "wear.*/used_pct": above("存储寿命消耗", "storage life used", 80, { step: 10, horizonDays: 90 }),
+  "wear.*/spare_pct": below("存储备用块", "spare blocks of the storage", 10, { horizonDays: 90 }),
+  "wear.*/reallocated_count": above("重映射扇区", "reallocated sectors", 50, { horizonDays: 60 }),
+  "certificate.*/left_days": below("证书剩余天数", "days left of the certificate", 14, { horizonDays: 7 }),
+  "service.*/certificate_days": below("服务证书剩余天数", "days left of the service's certificate", 14, {
+    horizonDays: 7,
+  }),
+  "network.*/loss_pct": above("网络丢包", "packet loss", 5, { outlierBy: 3 }),
+  "network.*/error_pct": above("接口错包", "interface errors", 1, { step: 0.1, outlierBy: 1 }),
+  "network.*/drop_pct": above("接口丢包", "interface drops", 1, { step: 0.1, outlierBy: 1 }),
+  "network.*/busy_pct": above("链路利用率", "use of the link", 80, { horizonDays: 30 }),
+  "switch.*/use_pct": above("交换机端口利用率", "use of the switch port", 80, { horizonDays: 30 }),
+  "database.*/used_pct": above("数据库空间占用", "database space used", 80, { horizonDays: 30 }),
+  "database.*/connections_pct": above("数据库连接占用", "database connections used", 80),
+  "database.*/wraparound_pct": above("事务号消耗", "transaction ids used", 40, { horizonDays: 60 }),
+  "power.*/load_pct": above("UPS 负载", "load of the UPS", 85, { horizonDays: 30 }),
+  "power.*/runtime_s": below("UPS 续航时间", "runtime of the UPS", 900, { step: 60, horizonDays: 60 }),
 };
 
 /** Own limits over the known ones; `false` takes one away. */

@@ -37,7 +37,7 @@ function forecastWords(finding: Finding, zh: string, en: string, day: (at: numbe
     titleEn: `${en}: on its way to its limit`,
     value: Math.max(0, Math.round((reachesAt - looked) / 8_640_000) / 10),
     unit: "d",
-    says: `${figure} of ${code} ${pace}, now ${plain(level)}; ${when}; confidence ${confidence.toFixed(3)} over ${days} days`,
+    says: `${figure} of ${code} ${pace}, now ${plain(level)}; ${when}; confidence ${Math.min(confidence, 0.999).toFixed(3)} over ${days} days`,
   };
 }
 

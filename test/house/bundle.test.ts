@@ -113,8 +113,9 @@ test.skipIf(needs("openssl", "openssl"))(
     const config = join(away.path, "agent.json");
     const tls = { caFile: ca.ca, certFile: cert, keyFile: key, servername: "localhost" };
     const brokers = [{ host: "127.0.0.1", port: broker.port, tls }];
+    const checks = { network: { gateway: { enabled: false } } };
     const folders = { stateDir: join(away.path, "state"), runtimeDir: join(away.path, "run") };
-    writeFileSync(config, JSON.stringify({ device: "ft-0042", brokers, ...folders }));
+    writeFileSync(config, JSON.stringify({ device: "ft-0042", brokers, checks, ...folders }));
     const heard = await connectAsync({
       ...{ host: "127.0.0.1", port: broker.port, protocol: "mqtts", protocolVersion: 5, servername: "localhost" },
       ...{ ca: readFileSync(ca.ca), cert: readFileSync(cert), key: readFileSync(key), clientId: "listener" },

@@ -81,12 +81,18 @@ test("shows one device with everything, and nothing of it reaches the terminal r
     expect(out).toContain(words);
   expect(out).not.toContain("\u001b");
   expect((await vigil("inventory", "--device", "ft-0043", "--lang", "zh")).out).toMatch(/未安装 lldpd/);
+  const chinese = (await vigil("inventory", "--device", "ft-0042", "--lang", "zh")).out;
+  expect(chinese).toMatch(/^厂商 +Radxa$/m);
+  expect(chinese).toMatch(/^处理器 /m);
+  expect(chinese).not.toMatch(/^(?:vendor|model|serial|kernel|cpu|memory) /m);
 });
 
 test("shows what changed, and quantities", async () => {
   const { out } = await vigil("inventory", "history", "ft-0042");
   expect(out.split("\n")[1]).toMatch(/changed +disk +sda +OLD 1 +NEW 2$/);
-  expect((await vigil("inventory", "history", "ft-0042", "--lang", "zh")).out).toMatch(/变更 .*sda/);
+  expect((await vigil("inventory", "history", "ft-0042", "--lang", "zh")).out).toMatch(
+    /变更 +磁盘 +sda +OLD 1 +NEW 2$/m,
+  );
   expect((await vigil("inventory", "--count")).out).toMatch(/tianhe +Radxa +ROCK 5B +Debian .* 1/);
 });
 

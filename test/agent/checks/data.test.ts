@@ -360,6 +360,12 @@ describe("a folder", () => {
     hung.release();
   });
 
+  test("whose name looks like an option is asked for all the same", async () => {
+    writeFileSync(at("a.json"), "{}");
+    begin({ files: [{ name: "-c", path: at("a.json"), integrity: "json" }] });
+    expect(await round()).toMatchObject([{ subject: "-c", state: "judged", grade: "ok" }]);
+  });
+
   test("we may not read is unknown, with the remedy", async () => {
     const root = at("root");
     mkdirSync(root);

@@ -427,6 +427,20 @@ describe("hostile files", () => {
     expect(await because()).toMatch(/holds more than 200 files/);
   });
 
+  test("two names that look alike without what must not be told are two files", async () => {
+    mkdirSync(at("conf.d"));
+    const names = SITE_WORDS.slice(0, 2).map((word) => `conf.d/${word}.conf`);
+    for (const name of names) write(name, "x=1\n");
+    files = [{ path: at("conf.d") }];
+    await approve();
+    expect(await first()).toMatchObject({ grade: "ok", readings: { files_count: 2 } });
+    for (const name of names) {
+      write(name, "x=2\n");
+      expect(await first()).toMatchObject({ reason: "changed", readings: { differs_count: 1 } });
+      write(name, "x=1\n");
+    }
+  });
+
   test("in a folder no name goes unseen, not even those that every object has", async () => {
     mkdirSync(at("cron.d"));
     write("cron.d/a", "a");

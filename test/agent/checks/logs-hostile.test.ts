@@ -1,8 +1,20 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
 import { logs } from "../../../agent/checks/logs.ts";
+import { FollowedFile } from "../../../agent/checks/logs-file.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
@@ -117,6 +129,40 @@ test("rotated more often between two looks than can be kept: what is given up of
   expect(seen * line + (verdict?.readings["lost_bytes"] ?? 0)).toBe(all * line);
 });
 
+test("a log that could not be read at the first start is begun at its end, also after a restart", async () => {
+  start();
+  symlinkSync(log, log); // a loop
+  await round();
+  await round(20_000);
+  start();
+  await round();
+  rmSync(log);
+  write(5);
+  await round();
+  write(2);
+  expect(await ticks()).toBe(2);
+});
+
+test("lines that take long to search are looked at in smaller parts, and none is passed over", () => {
+  const parts: number[] = [];
+  let lines = 0;
+  const onLines = (bytes: Buffer): void => {
+    parts.push(bytes.length);
+    lines += bytes.toString().split("\n").length - 1;
+  };
+  write(1);
+  const file = new FollowedFile(log, onLines, "end");
+  file.poll(0, { bytes: 1_000_000, more: () => true });
+  for (let i = 0; i < 100; i += 1) appendFileSync(log, `${"x".repeat(3_000)}\n`);
+  let asked = 0; // each part takes all the time there is
+  const once = { bytes: 1_000_000, more: () => asked++ % 2 === 0 };
+  for (let round = 1; round < 60; round += 1) file.poll(round, once);
+  file.close();
+  expect(parts[0]).toBeGreaterThan(50_000);
+  expect(Math.max(...parts.slice(4))).toBeLessThanOrEqual(4_096);
+  expect(lines).toBe(100);
+});
+
 describe("over a reboot", () => {
   const limits = { ...TICK, severity: "major", count: 2, windowMs: 60_000, quietMs: 600_000 };
   test("an alarm that stood is held until it was quiet for so long", async () => {
@@ -130,6 +176,37 @@ describe("over a reboot", () => {
     expect(await of("tick")).toMatchObject({ holds: "major", value: 0 });
     expect(await of("tick", 500_000)).toMatchObject({ holds: "major" });
     expect(await of("tick", 200_000)).toMatchObject({ holds: "ok" });
+  });
+  test("so it is after a power cut, though the memory went with it and nothing can be read again", async () => {
+    start({ patterns: [limits] });
+    await round();
+    write(2);
+    expect(await of("tick")).toMatchObject({ grade: "major" });
+    const onFlash = (): string =>
+      ["logs-1", "logs-2"]
+        .map((name) => join(folder, "state", "checks", name))
+        .map((path) => (existsSync(path) ? readFileSync(path, "utf8") : ""))
+        .join("");
+    await expect.poll(onFlash).toContain('"raised":true');
+    judge = undefined;
+    rmSync(join(folder, "run"), { recursive: true });
+    boot = "two";
+    clock = new HandClock();
+    start({ patterns: [limits] });
+    expect(await of("tick")).toMatchObject({ holds: "major" });
+  });
+  test("an alarm that comes and goes wears the flash no more than every ten minutes", async () => {
+    start({ patterns: [{ ...limits, quietMs: 1_000, windowMs: 1_000 }] });
+    const turns = new Set<string>();
+    for (let second = 0; second < 300; second += 1) {
+      if (second % 3 === 0) write(2);
+      await round();
+      for (const name of ["logs-1", "logs-2"]) {
+        const path = join(folder, "state", "checks", name);
+        if (existsSync(path)) turns.add(readFileSync(path, "utf8").split("\n")[0] ?? "");
+      }
+    }
+    expect([...turns].filter((turn) => turn !== "").length).toBeLessThanOrEqual(2);
   });
   test("a disk that has another number now is the same log still", async () => {
     start();

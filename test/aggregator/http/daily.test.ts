@@ -86,3 +86,15 @@ test("metrics tell how many checks of today are there and how many are missing",
   expect(text).toContain('vigil_daily_checks{state="missing"} 1');
   expect(text).toContain('vigil_daily_checks{state="due"} 0');
 });
+
+test("one device's lines are all there, each once, however many", async () => {
+  const { faults, ...record } = dailyRecord();
+  const [state] = faults.states;
+  if (state === undefined) throw new Error("a record without a state");
+  const states = Array.from({ length: 1_001 }, (_, i) => ({ ...state, subject: `/${i}` }));
+  await using api = await httpDesk({
+    reading: handReading({ devices: [deviceRow()], dailies: [{ ...record, faults: { ...faults, states } }] }),
+  });
+  const text = await (await api.get("/api/v1/daily/2026-11-22/ft-0042?format=csv")).text();
+  expect(text.trim().split("\r\n")).toHaveLength(1_002);
+});

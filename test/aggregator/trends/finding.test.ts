@@ -111,7 +111,7 @@ test("the limit with the most letters of its own counts; own ones stand over the
     }),
   );
   expect(limitOf("disk.data", "free_pct")?.limit).toBe(30);
-  expect(limitOf("disk.var", "free_pct")?.limit).toBe(10);
+  expect(limitOf("disk.var", "free_pct")?.limit).toBe(15);
   expect(limitOf("disk.var", "inodes_free_pct")).toBeUndefined();
   expect(limitOf("net.eth0", "loss_pct")?.limit).toBe(5);
   expect(limitOf("diskxvar", "free_pct")).toBeUndefined();

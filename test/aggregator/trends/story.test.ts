@@ -82,9 +82,9 @@ test("a disk that fills one percent a day gets one preventive ticket before its 
   await desk.rig.start();
   const device = new FakeDevice();
   await bear(desk, [device]);
-  await desk.past(10, (ago) => 26 + ago);
+  await desk.past(10, (ago) => 31 + ago);
   const begun = desk.clock.wall();
-  const free = () => 26 - (desk.clock.wall() - begun) / DAY_MS;
+  const free = () => 31 - (desk.clock.wall() - begun) / DAY_MS;
   const hours = async (count: number) => {
     for (let n = 0; n < count; n += 1)
       await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: free() } }]);
@@ -105,7 +105,7 @@ test("a disk that fills one percent a day gets one preventive ticket before its 
   const [alarm] = await desk.rig.store.reading.alarms({ active: true }, { limit: 9 });
   expect(alarm).toMatchObject({ check: "trend", subject: "disk.var free_pct", reason: "forecast", unit: "d" });
   expect(alarm?.says).toMatch(
-    /^free_pct of disk\.var falls by (1|1\.0\d*|0\.99\d*) a day \(.*\), now 2\d\.\d*; reaches 10 on 2026-12-0[78] \(between/,
+    /^free_pct of disk\.var falls by (1|1\.0\d*|0\.99\d*) a day \(.*\), now (?:28|29)\.\d*; reaches 15 on 2026-12-0[78] \(between/,
   );
   expect(desk.rig.on(topics.ticket(ticket?.no ?? ""))).not.toEqual([]);
 
@@ -135,13 +135,13 @@ test("freed, the trend is taken back after a day and not before; the ticket goes
   await desk.rig.start();
   const device = new FakeDevice();
   await bear(desk, [device]);
-  await desk.past(10, (ago) => 20 + ago);
+  await desk.past(10, (ago) => 25 + ago);
   const hours = async (count: number, value: () => number) => {
     for (let n = 0; n < count; n += 1)
       await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: value() } }]);
   };
   const begun = desk.clock.wall();
-  await hours(10, () => 20 - (desk.clock.wall() - begun) / DAY_MS);
+  await hours(10, () => 25 - (desk.clock.wall() - begun) / DAY_MS);
   expect((await desk.tickets()).map(({ state }) => state)).toEqual(["新建"]);
   await hours(24, () => 80);
   expect((await desk.tickets()).map(({ state }) => state)).toEqual(["新建"]);
@@ -158,8 +158,8 @@ test("while the device's own alarm on that code is active a trend opens nothing"
   await bear(desk, [device]);
   const { topic, body } = device.raise("disk.var", { severity: "minor", reason: "forecast" });
   void desk.rig.hear(topic, body);
-  await desk.past(10, (ago) => 15 + ago);
-  for (let n = 0; n < 12; n += 1) await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: 15 } }]);
+  await desk.past(10, (ago) => 20 + ago);
+  for (let n = 0; n < 12; n += 1) await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: 20 } }]);
   expect((await desk.tickets()).map(({ code }) => code)).toEqual(["disk.var"]);
 });
 
@@ -190,9 +190,9 @@ test("of a device that is away nothing is taken back; an alarm whose history was
   await desk.rig.start();
   const device = new FakeDevice();
   await bear(desk, [device]);
-  await desk.past(10, (ago) => 20 + ago);
+  await desk.past(10, (ago) => 25 + ago);
   for (let n = 0; n < 10; n += 1)
-    await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: 20 - n / 24 } }]);
+    await desk.hour(() => [{ device, code: "disk.var", figures: { free_pct: 25 - n / 24 } }]);
   expect(await desk.tickets()).toHaveLength(1);
   const will = device.will();
   void desk.rig.hear(will.topic, will.body);

@@ -1,0 +1,106 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { systemClock } from "../../platform/clock.ts";
+import { startEmbedded } from "../kit/broker.ts";
+import { startChild } from "../kit/child.ts";
+import { needsFuse, openMountSpace } from "../kit/mount-space.ts";
+import { openHouse, until } from "../kit/stack.ts";
+import { tempFolder } from "../kit/temp.ts";
+
+/** A log at 2,000 lines a second, and an agent that is killed again and again: what the desk is told of it in the end. */
+
+const WRITER = join(import.meta.dirname, "../kit/log-writer.ts");
+const CODE = "logs.tick";
+
+test.each(["rename", "copy", "cut"] as const)(
+  "rotated by %s: the desk is told of every line once, and of one alarm",
+  { timeout: 120_000 },
+  async (turn) => {
+    using folder = tempFolder("vigil-story-logs");
+    mkdirSync(join(folder.path, "log"));
+    const path = join(folder.path, "log", "app.log");
+    const tick = {
+      ...{ id: "tick", titleZh: "滴答", titleEn: "Tick", severity: "major", literal: "tick ", regex: "tick \\d+$" },
+      ...{ count: 100, windowMs: 60_000, quietMs: 600_000 },
+    };
+    const end = { id: "end", titleZh: "结束", titleEn: "End", literal: "the end" };
+    const logs = { enabled: true, system: false, files: [{ path }], patterns: [tick, end] };
+    await using house = await openHouse(await startEmbedded(), {
+      agent: { telemetryMs: 1_000, checks: { logs, process: { enabled: false } } },
+    });
+    const { api, agent } = house;
+    const figures = (code: string): Promise<Record<string, number> | undefined> => api.telemetry("ft-0042", code);
+    const total = async (): Promise<number> => (await figures(CODE))?.["total_count"] ?? 0;
+    const source = async () => {
+      const codes = (await api.get("/api/v1/devices/ft-0042"))?.body["telemetry"] as Record<string, object> | undefined;
+      const own = Object.keys(codes ?? {}).find((code) => /^logs\.(?!tick$|end$)/.test(code));
+      return own === undefined ? undefined : figures(own);
+    };
+    await until("the log is followed", 20_000, source);
+
+    const words = ["--path", path, "--seconds", "5", "--every", "700", "--turn", turn];
+    const writer = startChild(process.execPath, ["--disable-warning=ExperimentalWarning", WRITER, ...words]);
+    try {
+      let kills = 0;
+      for (; !existsSync(`${path}.count`); kills += 1) {
+        await systemClock.sleep(900 + 133 * (kills % 5));
+        await agent.end("SIGKILL");
+        agent.start();
+      }
+      expect(kills).toBeGreaterThan(2);
+      const written = Number(readFileSync(`${path}.count`, "utf8"));
+      expect(written).toBeGreaterThan(9_000);
+      appendFileSync(path, "the end\n");
+      await until("its last line is told", 30_000, () => figures("logs.end")); // and so is all before it
+      const lost = await source();
+      if (turn === "cut") {
+        expect(await total()).toBeLessThanOrEqual(written);
+        expect(await total()).toBeGreaterThan(0);
+        if ((await total()) < written) expect(lost?.["lost_count"]).toBeGreaterThan(0);
+      } else {
+        expect(await total()).toBe(written);
+        expect(lost).toMatchObject({ lost_bytes: 0 });
+      }
+      const tickets = ((await api.all("tickets")) ?? []).filter(({ code }) => code === CODE);
+      expect(tickets).toHaveLength(1);
+      const raised = agent
+        .words()
+        .split("\n")
+        .filter((line) => line.includes(`"code":"${CODE}"`));
+      expect(raised.map((line) => JSON.parse(line)["event"])).toEqual(["alarm.raised"]);
+    } finally {
+      await writer.kill9();
+    }
+  },
+);
+
+test.skipIf(needsFuse())(
+  "a log behind a mount that hangs is unknown, and holds up neither the other logs nor the agent",
+  { timeout: 60_000 },
+  async () => {
+    using space = openMountSpace();
+    const { point, release } = space.mountHung("dead");
+    const [own, link] = [join(space.folder, "app.log"), join(space.folder, "link.log")];
+    writeFileSync(own, "");
+    symlinkSync("dead/there.log", link);
+    const tick = { id: "tick", titleZh: "滴答", titleEn: "Tick", literal: "tick" };
+    const files = [join(point, "app.log"), link, own].map((path) => ({ path }));
+    const logs = { enabled: true, system: false, files, patterns: [tick] };
+    await using house = await openHouse(await startEmbedded(), {
+      agent: { checks: { logs, process: { enabled: false } } },
+      space,
+    });
+    await until("its own log is followed", 15_000, async () => {
+      appendFileSync(own, "tick\n");
+      return house.api.telemetry("ft-0042", CODE);
+    });
+    const unknown = await until("both others are told to be unknown", 15_000, async () => {
+      const alarms = (await house.api.all("alarms")) ?? [];
+      const found = alarms.filter((alarm) => JSON.stringify(alarm).includes("may hang"));
+      return found.length === 2 && found;
+    });
+    expect(JSON.stringify(unknown)).toContain("fuse");
+    release();
+  },
+);
