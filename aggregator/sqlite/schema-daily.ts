@@ -5,7 +5,7 @@
  */
 export const DAILY = `
   CREATE TABLE daily_since (device TEXT PRIMARY KEY REFERENCES device(id), date TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO daily_since (device, date) SELECT id, date('now', '+1 day') FROM device;
+  INSERT INTO daily_since (device, date) SELECT id, date('now', '+2 day') FROM device;
   CREATE TABLE daily_fault (
     device TEXT NOT NULL REFERENCES device(id), date TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL,
     ts INTEGER NOT NULL, received_at INTEGER NOT NULL, critical_count INTEGER NOT NULL, major_count INTEGER NOT NULL,

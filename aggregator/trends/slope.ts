@@ -42,7 +42,7 @@ export function slopeOf(points: readonly Point[], towards: 1 | -1, tests: number
     perDay,
     low: Math.min(low, drift.low, perDay),
     high: Math.max(high, drift.high, perDay),
-    confidence: Math.max(0, 1 - tests * byRank),
+    confidence: Math.max(0, 1 - tests * Math.max(byRank, drift.tail)),
   };
   return Object.values(found).every(Number.isFinite) ? found : undefined;
 }
