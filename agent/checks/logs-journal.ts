@@ -32,7 +32,8 @@ export type OnEntry = (line: string, isKernel: boolean) => void;
 
 /** `sshd[812]: Failed password …`: as a log file would have it, without time and host. */
 export function lineOf(entry: JournalEntry): { line: string; isKernel: boolean } {
-  const isKernel = entry.get("_TRANSPORT") === "kernel";
+  // a program that writes to /dev/kmsg comes the same way, under a name of its own
+  const isKernel = entry.get("_TRANSPORT") === "kernel" && (entry.get("SYSLOG_IDENTIFIER") ?? "kernel") === "kernel";
   const who = entry.get("SYSLOG_IDENTIFIER") ?? entry.get("_COMM") ?? (isKernel ? "kernel" : "");
   const pid = entry.get("_PID");
   const message = entry.get("MESSAGE") ?? "";

@@ -48,7 +48,7 @@ export class Waiting {
     const stretch = Math.floor(ts / this.#everyMs);
     const key = `${device}/${code}`;
     const newest = this.#stretches.get(key);
-    
+    if (newest === stretch) return;
     if (this.#samples.length >= MOST_WAITING || this.#bytes + size > MOST_WAITING_BYTES) {
       this.dropped += 1;
       return;

@@ -122,6 +122,7 @@ test("one sample in rawEveryS is kept, whether it comes in one batch or in many"
     if (s % 70 === 0) await d.rounds();
   }
   await d.rounds();
+  expect(await d.store.size()).toMatchObject({ recentRows: 10 });
   expect((await rawOf(d.store)).map(({ value }) => value)).toEqual([0, 60, 120, 180, 240, 300, 360, 420, 480, 540]);
 });
 

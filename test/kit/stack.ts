@@ -93,6 +93,7 @@ export function agentProgram(
     heartbeatMs: 2_000,
     telemetryMs: 2_000,
     rounds: { fastMs: 200, slowMs: 1_000 },
+    daily: { enabled: false }, // at a time of day of its own; the stories about it switch it on
     ...rest,
     checks: { ...quiet, ...checks },
   };

@@ -2,7 +2,9 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -127,6 +129,31 @@ test("rotated more often between two looks than can be kept: what is given up of
   const line = readFileSync(log).length / 2;
   expect(unread).toBe(8 * line);
   expect(seen * line + (verdict?.readings["lost_bytes"] ?? 0)).toBe(all * line);
+});
+
+test("what was rotated away and read is closed again: one file is open in the end, and none after it", async () => {
+  const open = (): string[] =>
+    readdirSync("/proc/self/fd").flatMap((fd) => {
+      try {
+        const path = readlinkSync(`/proc/self/fd/${fd}`);
+        return path.startsWith(join(folder, "log")) ? [path] : [];
+      } catch {
+        return []; // the one that lists them
+      }
+    });
+  start();
+  for (let turn = 0; turn < 20; turn += 1) {
+    write(1);
+    await round();
+    if (turn % 2 === 0) renameSync(log, `${log}.${turn}`);
+    else rmSync(log);
+  }
+  write(1);
+  for (let i = 0; i < 4; i += 1) await round(6_000);
+  expect(open()).toEqual([log]);
+  judge?.close?.();
+  judge = undefined;
+  expect(open()).toEqual([]);
 });
 
 test("a log that could not be read at the first start is begun at its end, also after a restart", async () => {

@@ -92,6 +92,7 @@ describe("the export format of the journal", () => {
       isKernel: true,
     });
     expect(line({ SYSLOG_IDENTIFIER: "kernel", _TRANSPORT: "syslog", MESSAGE: "oops" }).isKernel).toBe(false);
+    expect(line({ SYSLOG_IDENTIFIER: "init", _TRANSPORT: "kernel", MESSAGE: "oops" }).isKernel).toBe(false);
     expect(line({ MESSAGE: "bare" }).line).toBe("bare");
   });
 });

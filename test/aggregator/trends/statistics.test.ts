@@ -55,6 +55,25 @@ test("Student's distribution is the one of the tables", () => {
   }
 });
 
+test("however straight the line, few days are not sure: four make 23 of 24, three make nothing", () => {
+  const line = (days: number) =>
+    slopeOf(
+      Array.from({ length: days }, (_, x) => ({ x, y: 2 * x })),
+      1,
+      1,
+    );
+  expect(line(3)).toBeUndefined();
+  expect(line(4)?.confidence).toBeCloseTo(1 - 1 / 24, 9);
+  expect(line(5)?.confidence).toBeCloseTo(1 - 1 / 120, 9);
+  expect(
+    slopeOf(
+      [0, 1, 2, 3].map((x) => ({ x, y: 2 * x })),
+      1,
+      2,
+    )?.confidence,
+  ).toBeCloseTo(1 - 2 / 24, 9);
+});
+
 test("a known slope under noise lies in the interval told, at least as often as promised", () => {
   for (const [days, spread] of [
     [6, 0.3],
