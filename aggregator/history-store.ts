@@ -105,9 +105,9 @@ export interface Finding {
 }
 export type FindingKey = Pick<Finding, "device" | "code" | "figure">;
 
-export interface Appended {
-  /** Samples that were filed. */
-  filed: number;
+export interface Staged {
+  /** False when too much waits already. */
+  isTaken: boolean;
   /** Figures left out because of their name, or because the code has as many as it may. */
   figuresRefused: number;
 }
@@ -117,8 +117,12 @@ export interface Appended {
  * writing method is one bounded transaction. All may throw Failure STORE_BUSY (full, locked: try again) or STORE_CORRUPT.
  */
 export interface HistoryStore extends AsyncDisposable {
-  /** Files samples; late ones go to their hour, which is worked out anew. */
-  append(samples: Iterable<Sample>): Promise<Appended>;
+  /** Takes a sample, to be filed later; what waits is bounded. At once: it may be called for every message. */
+  stage(sample: Sample): Staged;
+  /** How many samples wait to be filed. */
+  readonly staged: number;
+  /** Files the first `limit` that wait; late ones go to their hour, which is worked out anew. Says how many. */
+  file(limit: number): Promise<number>;
   /**
    * Works out hourly values (anew) from samples filed for hours before `before`, oldest hour first, until it took `limit` or
    * somewhat more; of those that fall into one stretch of a series the first is kept. Says how many it took.

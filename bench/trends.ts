@@ -65,7 +65,8 @@ async function fill(history: HistoryStore, devices: number, times: readonly numb
       ...{ device: `bench-${Math.floor(n / CODES)}`, code: `check.c${n % CODES}`, ts: ts + (n % 60) * 1_000 },
       figures: Object.fromEntries(Array.from({ length: FIGURES }, (_, f) => [`f${f}_pct`, level(n + f, ts)])),
     }));
-    for (let at = 0; at < samples.length; at += 1_000) await history.append(samples.slice(at, at + 1_000));
+    for (const sample of samples) history.stage(sample);
+    while ((await history.file(1_000)) > 0);
   }
   while ((await history.rollUp(hourOf(Number.MAX_SAFE_INTEGER), 2_000)) > 0);
 }

@@ -2,7 +2,16 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/log.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { DAY_MS, type HistorySize, type HistoryStore, HOUR_MS, hourOf } from "../history-store.ts";
-import { type Told, Waiting } from "./waiting.ts";
+import { fileTime, Stretches } from "./stretches.ts";
+
+/** A committed telemetry message. */
+export interface Told {
+  device: string;
+  code: string;
+  body: Readonly<Record<string, number>> & { ts: number };
+  /** Wall clock at arrival, epoch ms. */
+  receivedAt: number;
+}
 
 export interface HistoryRules {
   rawDays: number;
@@ -40,7 +49,7 @@ export class HistoryKeeper {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #rules: HistoryRules;
-  readonly #waiting: Waiting;
+  readonly #stretches: Stretches;
   #size: HistorySize = {
     bytes: 0,
     freeBytes: Number.POSITIVE_INFINITY,
@@ -61,12 +70,31 @@ export class HistoryKeeper {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#rules = parts.rules;
-    this.#waiting = new Waiting(parts.rules.rawEveryS * 1_000);
+    this.#stretches = new Stretches(parts.rules.rawEveryS * 1_000);
   }
 
   /** Takes committed messages. Never throws, never waits: what cannot be kept is counted. */
   take(messages: readonly Told[]): void {
-    for (const message of messages) this.#waiting.take(message);
+    for (const message of messages) {
+      try {
+        this.#take(message);
+      } catch (error) {
+        this.#dropped.fault += 1;
+        this.#fails("take", error);
+      }
+    }
+  }
+
+  #take({ device, code, body, receivedAt }: Told): void {
+    const ts = fileTime(body.ts, receivedAt);
+    if (!this.#stretches.isFirst(device, code, ts)) return;
+    if (this.#isShort()) {
+      this.#dropped.disk += 1;
+      return;
+    }
+    const { isTaken, figuresRefused } = this.#store.stage({ device, code, ts, figures: body });
+    this.#dropped.figures += figuresRefused;
+    if (!isTaken) this.#dropped.waiting += 1;
   }
 
   /** Until `signal` aborts. */
@@ -79,12 +107,12 @@ export class HistoryKeeper {
 
   /** After the last message: what waits is filed, as far as the disk takes it. */
   async finish(): Promise<void> {
-    while (this.#waiting.size > 0 && (await this.#guarded("file", () => this.#file())) === true);
+    while (this.#store.staged > 0 && (await this.#guarded("file", () => this.#file())) === true);
   }
 
   async round(): Promise<void> {
     await this.#guarded("size", () => this.#look());
-    if (this.#waiting.size >= SAMPLES_AT_ONCE || this.#clock.now() - this.#filedAt >= FILE_MS) {
+    if (this.#store.staged >= SAMPLES_AT_ONCE || this.#clock.now() - this.#filedAt >= FILE_MS) {
       this.#filedAt = this.#clock.now();
       await this.#turns("file", () => this.#file());
     }
@@ -109,7 +137,7 @@ export class HistoryKeeper {
       Object.entries(counts).map(([name, value]) => ({ labels: { [label]: name }, value: Number(value) }));
     return {
       vigil_history_samples_total: this.#filed,
-      vigil_history_dropped_total: by("because", { ...this.#dropped, waiting: this.#waiting.dropped }),
+      vigil_history_dropped_total: by("because", this.#dropped),
       vigil_history_removed_total: by("because", this.#removed),
       vigil_history_rows: by("kind", { series, recent: recentRows, raw: rawRows, day: dayRows }),
       vigil_history_bytes: bytes,
@@ -118,25 +146,15 @@ export class HistoryKeeper {
 
   /** Files the first that wait. True when there may be more to do. */
   async #file(): Promise<boolean> {
-    const count = Math.min(this.#waiting.size, SAMPLES_AT_ONCE);
-    if (count === 0) return false;
-    if (this.#size.freeBytes < this.#rules.leaveFreeBytes) {
-      this.#dropped.disk += count;
-      this.#waiting.done(count);
-      return true;
-    }
-    try {
-      const { filed, figuresRefused } = await this.#store.append(this.#waiting.first(count));
-      this.#filed += filed;
-      this.#dropped.figures += figuresRefused;
-    } catch (error) {
-      if (error instanceof Failure) throw error; // the next round tries again; what waits is bounded
-      this.#dropped.fault += count;
-      this.#waiting.done(count);
-      throw error;
-    }
-    this.#waiting.done(count);
-    return count >= SAMPLES_AT_ONCE;
+    if (this.#store.staged === 0) return false;
+    const filed = await this.#store.file(SAMPLES_AT_ONCE);
+    this.#filed += filed;
+    return filed >= SAMPLES_AT_ONCE;
+  }
+
+  /** What is left of the disk belongs to the tickets. */
+  #isShort(): boolean {
+    return this.#size.freeBytes < this.#rules.leaveFreeBytes;
   }
 
   async #look(): Promise<void> {
@@ -145,11 +163,11 @@ export class HistoryKeeper {
     this.#size = await this.#store.size();
     const { leaveFreeBytes } = this.#rules;
     const { freeBytes, bytes } = this.#size;
-    this.#once("disk", freeBytes < leaveFreeBytes, "the disk is nearly full: figures are not kept", {
+    this.#once("disk", this.#isShort(), "the disk is nearly full: figures are not kept", {
       freeBytes,
       leaveFreeBytes,
     });
-    if (freeBytes < leaveFreeBytes) await this.#store.shrink(SHRINK_PAGES);
+    if (this.#isShort()) await this.#store.shrink(SHRINK_PAGES);
     const { maxBytes } = this.#rules;
     this.#once("limit", bytes > maxBytes, "the history is at its limit: its oldest samples go early", {
       bytes,
@@ -183,12 +201,16 @@ export class HistoryKeeper {
       this.#told.delete(name);
       return result;
     } catch (error) {
-      const because = error instanceof Error ? error.message : String(error);
-      if (!this.#told.has(name))
-        this.#log.error({ event: "history.failed", work: name, because }, "figures wait or are lost");
-      this.#told.add(name);
+      this.#fails(name, error);
       return undefined;
     }
+  }
+
+  #fails(name: string, error: unknown): void {
+    const because = error instanceof Error ? error.message : String(error);
+    if (!this.#told.has(name))
+      this.#log.error({ event: "history.failed", work: name, because }, "figures wait or are lost");
+    this.#told.add(name);
   }
 
   #once(name: string, is: boolean, text: string, facts: Record<string, number>): void {

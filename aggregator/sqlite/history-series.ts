@@ -8,6 +8,9 @@ const MOST_SHARED = 2_000;
 
 interface Known extends Series {
   figures: readonly string[];
+  /** The newest day anything was told of it, since the epoch. */
+  lastDay: number;
+  isNew: boolean;
 }
 /** What a sample says of its series; `day` (since the epoch) is the day it belongs to. */
 interface Told extends Pick<Series, "device" | "code"> {
@@ -16,29 +19,37 @@ interface Told extends Pick<Series, "device" | "code"> {
 }
 /** A sample's values by the place of their figure. */
 export interface Placed {
-  series: Series;
+  id: number;
   /** NaN where a figure was not told; empty when nothing of the sample may be kept. */
   values: number[];
   refused: number;
 }
 
-/** Which number a series has, and at which place each of its figures stands. Inside the caller's transaction. */
+/**
+ * Which number a series has, and at which place each of its figures stands. What is new is known at once, and in the file
+ * with the first sample that needs it.
+ */
 export class SeriesBook {
   readonly #sql: Sql;
   readonly #maxFigures: number;
   readonly #known = new Map<string, Known>();
+  /** Changed since they were written: by key and by number. */
+  readonly #unsaved = new Map<string, Known>();
+  readonly #unsavedIds = new Map<number, Known>();
   readonly #shared = new Map<string, readonly string[]>();
+  #lastId: number;
 
   constructor(sql: Sql, maxFigures: number) {
     this.#sql = sql;
     this.#maxFigures = maxFigures;
+    this.#lastId = Number(sql.get("SELECT max(id) AS last FROM series")?.["last"] ?? 0);
   }
 
-  /** The values of a sample, with new series and figures entered, as long as there is room for them. */
+  /** The values of a sample, its series and figures entered as long as there is room for them. */
   place({ device, code, figures, day }: Told): Placed {
     const series = this.#of(device, code);
     const values: number[] = [];
-    let [refused, fresh] = [0, false];
+    let [refused, changed] = [0, false];
     let next = 0;
     for (const name in figures) {
       const value = figures[name];
@@ -51,19 +62,47 @@ export class SeriesBook {
         }
         place = series.figures.length;
         series.figures = [...series.figures, name];
-        fresh = true;
+        changed = true;
       }
       while (values.length < place) values.push(Number.NaN);
       values[place] = value;
       next = place + 1;
     }
-    if (fresh) this.#save(series, day);
-    return { series, values, refused };
+    if (values.length > 0 && series.lastDay < day) {
+      series.lastDay = day;
+      changed = true;
+    }
+    if (changed) this.#change(series);
+    return { id: series.id, values, refused };
+  }
+
+  /** Writes what changed of a series. Inside the caller's transaction; `saved` tells that it was committed. */
+  save(id: number): boolean {
+    const series = this.#unsavedIds.get(id);
+    if (series === undefined) return false;
+    const figures = JSON.stringify(series.figures);
+    this.#sql.run(
+      `INSERT INTO series (id, device, code, figures, last_day) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET figures = excluded.figures, last_day = excluded.last_day`,
+      ...[id, series.device, series.code, figures, series.lastDay],
+    );
+    if (series.isNew) this.#count(1);
+    return true;
+  }
+  saved(ids: Iterable<number>): void {
+    for (const id of ids) {
+      const series = this.#unsavedIds.get(id);
+      if (series === undefined) continue;
+      series.isNew = false;
+      series.figures = this.#share(JSON.stringify(series.figures));
+      this.#unsavedIds.delete(id);
+      this.#unsaved.delete(keyOf(series.device, series.code));
+    }
   }
 
   find(device: string, code: string): Series | undefined {
-    const row = this.#sql.get("SELECT id, figures FROM series WHERE device = ? AND code = ?", device, code);
-    return row && this.#read({ ...row, device, code });
+    const row = this.#row(device, code);
+    return row && this.#read(row);
   }
   page(after: number, limit: number): Series[] {
     return this.#sql
@@ -77,12 +116,7 @@ export class SeriesBook {
     for (const row of rows) this.#known.delete(keyOf(String(row["device"]), String(row["code"])));
     if (rows.length > 0) this.#count(-rows.length);
   }
-  /** The transaction was undone: what was entered in it is not there. */
-  undone(): void {
-    this.#known.clear();
-  }
 
-  /** The series as known; one that is new has the id 0 until it is saved with its first figure. */
   #of(device: string, code: string): Known {
     const key = keyOf(device, code);
     const known = this.#known.get(key);
@@ -91,7 +125,7 @@ export class SeriesBook {
       this.#known.set(key, known);
       return known;
     }
-    const series: Known = (this.find(device, code) as Known | undefined) ?? { id: 0, device, code, figures: [] };
+    const series = this.#unsaved.get(key) ?? this.#load(device, code);
     if (this.#known.size >= MOST_REMEMBERED) {
       const [oldest] = this.#known.keys();
       if (oldest !== undefined) this.#known.delete(oldest);
@@ -99,16 +133,19 @@ export class SeriesBook {
     this.#known.set(key, series);
     return series;
   }
-  #save(series: Known, day: number): void {
-    const figures = JSON.stringify(series.figures);
-    series.figures = this.#share(figures);
-    if (series.id !== 0) {
-      this.#sql.run("UPDATE series SET figures = ? WHERE id = ?", figures, series.id);
-      return;
-    }
-    const insert = "INSERT INTO series (device, code, figures, last_day) VALUES (?, ?, ?, ?) RETURNING id";
-    series.id = Number(this.#sql.get(insert, series.device, series.code, figures, day)?.["id"]);
-    this.#count(1);
+  #load(device: string, code: string): Known {
+    const row = this.#row(device, code);
+    if (row !== undefined) return { ...this.#read(row), lastDay: Number(row["last_day"]), isNew: false };
+    this.#lastId += 1;
+    return { id: this.#lastId, device, code, figures: [], lastDay: 0, isNew: true };
+  }
+  #change(series: Known): void {
+    this.#unsaved.set(keyOf(series.device, series.code), series);
+    this.#unsavedIds.set(series.id, series);
+  }
+  #row(device: string, code: string): Record_ | undefined {
+    const text = "SELECT id, device, code, figures, last_day FROM series WHERE device = ? AND code = ?";
+    return this.#sql.get(text, device, code);
   }
   #read(row: Record_): Series {
     const figures = this.#share(String(row["figures"]));

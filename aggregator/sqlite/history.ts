@@ -2,7 +2,6 @@ import { closeSync, openSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { Failure } from "../../protocol/failure.ts";
 import {
-  type Appended,
   type Finding,
   type FindingKey,
   type HistoryQuery,
@@ -14,12 +13,14 @@ import {
   type RawPoint,
   type Sample,
   type Series,
+  type Staged,
 } from "../history-store.ts";
 import { openDay, putHour, sealDay } from "./history-day.ts";
 import { dropFindings, finding, findings, saveFindings } from "./history-findings.ts";
 import { dayOf, HistoryPoints, HOURS_A_DAY } from "./history-points.ts";
-import { addMoments, type Moment, readMoment, readMoments, writeMoment } from "./history-samples.ts";
+import { addMoments, type Moment, readMoment, readMoments } from "./history-samples.ts";
 import { SeriesBook } from "./history-series.ts";
+import { Staging } from "./history-staging.ts";
 import { migrate } from "./schema.ts";
 import { BUCKETS, HISTORY_MIGRATIONS, placeOf } from "./schema-history.ts";
 import { blobOf, Sql } from "./sql.ts";
@@ -86,6 +87,7 @@ class SqliteHistory implements HistoryStore {
   readonly #sql: Sql;
   readonly #book: SeriesBook;
   readonly #points: HistoryPoints;
+  readonly #staging = new Staging();
   readonly #file: string;
   readonly #everyMs: number;
   /** Number of the last sample filed. */
@@ -100,25 +102,35 @@ class SqliteHistory implements HistoryStore {
     this.#points = new HistoryPoints(sql, this.#book, rawEveryMs);
   }
 
-  async append(samples: Iterable<Sample>): Promise<Appended> {
-    return this.#transact(() => {
-      const appended: Appended = { filed: 0, figuresRefused: 0 };
-      for (const { device, code, ts, figures } of samples) {
-        const hour = hourOf(ts);
-        const { series, values, refused } = this.#book.place({ device, code, figures, day: dayOf(hour) });
-        appended.figuresRefused += refused;
-        if (values.length === 0) continue;
-        const sample = writeMoment({ offset: ts - hour * HOUR_MS, values });
-        this.#seq += 1;
-        this.#sql.run(
-          "INSERT INTO recent (hour, bucket, seq, series, sample) VALUES (?, ?, ?, ?, ?)",
-          ...[hour, series.id % BUCKETS, this.#seq, series.id, sample],
-        );
-        appended.filed += 1;
-      }
-      this.#count("recent", appended.filed);
-      return appended;
+  stage({ device, code, ts, figures }: Sample): Staged {
+    const hour = hourOf(ts);
+    const { id, values, refused } = this.#book.place({ device, code, figures, day: dayOf(hour) });
+    if (values.length === 0) return { isTaken: true, figuresRefused: refused };
+    const isTaken = this.#staging.add(id, hour, { offset: ts - hour * HOUR_MS, values });
+    return { isTaken, figuresRefused: refused };
+  }
+
+  get staged(): number {
+    return this.#staging.count;
+  }
+
+  async file(limit: number): Promise<number> {
+    let filed = 0;
+    const series = new Set<number>();
+    const end = this.#transact(() => {
+      const text = "INSERT INTO recent (hour, bucket, seq, series, sample) VALUES (?, ?, ?, ?, ?)";
+      const at = this.#staging.each(limit, (id, hour, sample) => {
+        if (!series.has(id) && this.#book.save(id)) series.add(id);
+        filed += 1;
+        this.#sql.run(text, hour, id % BUCKETS, this.#seq + filed, id, sample);
+      });
+      this.#count("recent", filed);
+      return at;
     });
+    this.#seq += filed;
+    this.#book.saved(series);
+    this.#staging.drop(filed, end);
+    return filed;
   }
 
   async rollUp(before: number, limit: number): Promise<number> {
@@ -180,7 +192,6 @@ class SqliteHistory implements HistoryStore {
       return;
     }
     this.#sql.run("INSERT INTO day (at, sealed, hours) VALUES (?, 0, ?)", at, hours);
-    this.#sql.run("UPDATE series SET last_day = ? WHERE id = ? AND last_day < ?", day, series, day);
     this.#count("day", 1);
   }
 
@@ -274,7 +285,6 @@ class SqliteHistory implements HistoryStore {
       this.#sql.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#book.undone();
       try {
         if (this.#sql.inTransaction) this.#sql.exec("ROLLBACK");
       } catch {

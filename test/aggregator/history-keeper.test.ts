@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { HistoryConfig } from "../../aggregator/history/config.ts";
-import { HistoryKeeper } from "../../aggregator/history/keeper.ts";
-import { fileTime, type Told } from "../../aggregator/history/waiting.ts";
+import { HistoryKeeper, type Told } from "../../aggregator/history/keeper.ts";
+import { fileTime } from "../../aggregator/history/stretches.ts";
 import { DAY_MS, type HistoryStore, HOUR_MS } from "../../aggregator/history-store.ts";
 import { type HistoryOptions, openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import { Failure } from "../../protocol/failure.ts";
+import { fill } from "../kit/hand-history.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 import { keptLog } from "../kit/logs.ts";
 import { tempFolder } from "../kit/temp.ts";
@@ -171,7 +172,7 @@ test("old hourly values are packed, read on, and take late samples", async () =>
   await d.rounds(3);
   expect(await hoursOf(d.store)).toEqual(before);
   expect(before).toHaveLength(48);
-  await d.store.append([{ device: "ft-1", code: "disk.var", ts: NINE + 1_000_000, figures: { x_pct: 100 } }]);
+  await fill(d.store, [{ device: "ft-1", code: "disk.var", ts: NINE + 1_000_000, figures: { x_pct: 100 } }], false);
   await d.rounds(3);
   expect((await hoursOf(d.store)).at(-1)).toMatchObject({ n: 2, max: 100 });
 });
@@ -320,13 +321,16 @@ test("while the file is locked samples wait, it is said once, and nothing is los
   expect(await rawOf(d.store)).toHaveLength(5);
 });
 
-test("what waits is bounded, by number and by bytes", async () => {
+test("what waits is bounded, and what is beyond it is counted", async () => {
   await using d = desk();
-  for (let n = 0; n < 25_000; n += 1) d.tell({ x_pct: 1 }, { device: `ft-${n}` });
-  expect(d.metric("vigil_history_dropped_total", "waiting")).toBe(5_000);
-  await using big = desk();
-  for (let n = 0; n < 2_000; n += 1) big.tell({ x_pct: 1 }, { device: `ft-${n}`, size: 8_192 });
-  expect(big.metric("vigil_history_dropped_total", "waiting")).toBe(2_000 - 1_024);
+  const figures = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`f${n}_pct`, n]));
+  for (let n = 0; n < 20_000; n += 1) d.tell(figures, { device: `ft-${n}` });
+  const most = Math.floor(8_388_608 / (10 + 4 + 8 * 60));
+  expect(d.store.staged).toBe(most);
+  expect(d.metric("vigil_history_dropped_total", "waiting")).toBe(20_000 - most);
+  await d.rounds(4);
+  expect(d.store.staged).toBe(0);
+  expect(await d.store.size()).toMatchObject({ series: most, recentRows: most });
 });
 
 test("a crash at any statement leaves whole transactions; what is told again is there once, and every hour is worked out", async () => {
@@ -377,7 +381,7 @@ test("a damaged file is put aside and a new one begins; one of a newer version i
   expect(told).toEqual([`${file}.damaged`]);
   expect(existsSync(`${file}.damaged`)).toBe(true);
   expect(statSync(file).mode & 0o077).toBe(0);
-  await store.append([{ device: "ft-1", code: "c", ts: NINE, figures: { x_pct: 1 } }]);
+  await fill(store, [{ device: "ft-1", code: "c", ts: NINE, figures: { x_pct: 1 } }], false);
   expect(await store.raw({ device: "ft-1", code: "c", ...ALL })).toHaveLength(1);
   const newer = join(folder.path, "newer.db");
   const raw = new DatabaseSync(newer);

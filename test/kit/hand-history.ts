@@ -1,4 +1,4 @@
-import { DAY_MS, type Finding } from "../../aggregator/history-store.ts";
+import { DAY_MS, type Finding, type HistoryStore, type Sample } from "../../aggregator/history-store.ts";
 
 const NINE = Date.UTC(2026, 10, 22, 9, 0, 0);
 
@@ -10,3 +10,10 @@ export const finding = (own: Partial<Finding> = {}): Finding => ({
   ...{ toldAt: NINE },
   ...own,
 });
+
+/** Puts samples into a history, and works their hours out where asked. */
+export async function fill(history: HistoryStore, samples: Iterable<Sample>, workOut = true): Promise<void> {
+  for (const sample of samples) history.stage(sample);
+  while ((await history.file(1_000)) > 0);
+  while (workOut && (await history.rollUp(Number.MAX_SAFE_INTEGER / 2 ** 33, 5_000)) > 0);
+}

@@ -4,7 +4,7 @@ import { openSqliteHistory } from "../../aggregator/sqlite/history.ts";
 import { runOps } from "../../ops/cli.ts";
 import { sparkline } from "../../ops/show-history.ts";
 import { HandClock } from "../kit/hand-clock.ts";
-import { finding } from "../kit/hand-history.ts";
+import { fill, finding } from "../kit/hand-history.ts";
 import { httpDesk, TOKEN } from "../kit/http.ts";
 
 const NINE = Date.UTC(2026, 10, 22, 9, 0, 0);
@@ -15,8 +15,7 @@ async function desk() {
     ...{ device: "ft-0042", code: "disk.var", ts: NINE - (n + 1) * HOUR_MS },
     figures: { free_pct: 20 + n / 24, free_bytes: 1e9 },
   }));
-  await history.append(samples);
-  await history.rollUp(1e9, 10_000);
+  await fill(history, samples);
   await history.saveFindings([finding()]);
   const server = await httpDesk({ history });
   return {

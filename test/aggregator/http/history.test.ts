@@ -3,7 +3,7 @@ import { DAY_MS, HOUR_MS } from "../../../aggregator/history-store.ts";
 import { openSqliteHistory } from "../../../aggregator/sqlite/history.ts";
 import { page } from "../../../protocol/api.ts";
 import { ApiHistoryPoint, ApiTrend } from "../../../protocol/api-history.ts";
-import { finding } from "../../kit/hand-history.ts";
+import { fill, finding } from "../../kit/hand-history.ts";
 import { httpDesk } from "../../kit/http.ts";
 
 const NINE = Date.UTC(2026, 10, 22, 9, 0, 0);
@@ -15,8 +15,7 @@ async function filled() {
     ...{ device: "ft-0042", code: "disk.var", ts: NINE - (n + 1) * HOUR_MS },
     figures: { free_pct: n % 50, free_bytes: n * 1e9 },
   }));
-  await history.append(samples);
-  await history.rollUp(1e9, 10_000);
+  await fill(history, samples);
   await history.saveFindings([
     finding(),
     finding({ device: "enc-1", reason: "outlier", score: 8, median: 40, peers: 12 }),

@@ -7,6 +7,7 @@ import { verifyTickets } from "../../../aggregator/tickets/verify.ts";
 import { topics } from "../../../protocol/topics.ts";
 import { AggregatorRig, FakeDevice } from "../../kit/aggregator.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
+import { fill } from "../../kit/hand-history.ts";
 import { tempFolder } from "../../kit/temp.ts";
 
 const CODE = "trend.disk-var-free-pct";
@@ -46,8 +47,7 @@ class Desk {
       const ts = now - (back + 1) * HOUR_MS + 60_000;
       return { device, code, ts, figures: { [figure]: at((back + 1) / 24) } };
     });
-    await this.rig.history.append(samples);
-    while ((await this.rig.history.rollUp(hourOf(now), 5_000)) > 0);
+    await fill(this.rig.history, samples);
   }
   /** An hour goes by; every device tells what it has. */
   async hour(
