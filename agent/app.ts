@@ -22,8 +22,8 @@ import {
   type Keep,
   type Verdict,
 } from "./checks/check.ts";
-import { chooseVolumes, parseMountInfo } from "./checks/disk-mounts.ts";
-import { type SelfCheck, selfCheck } from "./checks/self.ts";
+import { chooseVolumes, parseMountInfo } from "./checks/mounts.ts";
+import { type SelfCheck, selfCheck } from "./checks/self/self.ts";
 import type { AgentConfig } from "./config.ts";
 import { Answers, type DailyParts, lookForDaily } from "./daily.ts";
 import { discreet, discreetSubjects } from "./discreet.ts";

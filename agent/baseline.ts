@@ -7,12 +7,12 @@ import type { Machine } from "../platform/machine.ts";
 import { redactor } from "../platform/redact.ts";
 import { displayWidth } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
-import { compare, sentence, unreadable } from "./checks/drift-compare.ts";
-import { type FileConfig, subjectOf } from "./checks/drift-config.ts";
-import { linesIn, when } from "./checks/drift-judge.ts";
-import { asDiff, differences, inWords } from "./checks/drift-lines.ts";
-import { Look } from "./checks/drift-look.ts";
-import { DriftStore, type Entries, type Entry, linesKept, type Seen } from "./checks/drift-store.ts";
+import { compare, sentence, unreadable } from "./checks/drift/compare.ts";
+import { type FileConfig, subjectOf } from "./checks/drift/config.ts";
+import { linesIn, when } from "./checks/drift/judge.ts";
+import { asDiff, differences, inWords } from "./checks/drift/lines.ts";
+import { Look } from "./checks/drift/look.ts";
+import { DriftStore, type Entries, type Entry, linesKept, type Seen } from "./checks/drift/store.ts";
 import { AgentConfig } from "./config.ts";
 
 /** `vigil-agent baseline …`: a person signs configs off, and sees what is not as it was signed off. */

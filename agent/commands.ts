@@ -7,7 +7,7 @@ import { GRADES, type Grade, rank } from "../protocol/severity.ts";
 import { EXAMPLE, type HandCheck, type HandOrder, roundByHand } from "./by-hand.ts";
 import { checkTable, type Lang, type Line } from "./check-table.ts";
 import type { CheckKind, Verdict } from "./checks/check.ts";
-import { SELF } from "./checks/self.ts";
+import { SELF } from "./checks/self/self.ts";
 import { AgentConfig } from "./config.ts";
 import { MOST_DAILY_BYTES } from "./daily.ts";
 

@@ -2,7 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import { readConfig } from "../platform/config-file.ts";
 import type { Machine } from "../platform/machine.ts";
 import { Failure } from "../protocol/failure.ts";
-import { subjectOf } from "./checks/data-name.ts";
+import { subjectOf } from "./checks/data/name.ts";
 import { AgentConfig } from "./config.ts";
 
 /** What checks ask a short-lived child for: what may hang, reads a lot or needs large libraries. Also by hand. */
@@ -23,11 +23,11 @@ export async function data({ file, words: [name], machine, signal, say }: Asked)
   const folder = folders.find((one) => subjectOf(one) === name);
   const whole = files.find((one) => subjectOf(one) === name);
   if (folder !== undefined) {
-    const { walk } = await import("./checks/data-walk.ts");
+    const { walk } = await import("./checks/data/walk.ts");
     return tell(say, await readable(folder.path, walk(machine.at(folder.path), folder, signal)));
   }
   if (whole !== undefined) {
-    const { inspect } = await import("./checks/data-integrity.ts");
+    const { inspect } = await import("./checks/data/integrity.ts");
     return tell(say, await readable(whole.path, inspect(whole, machine.at)));
   }
   throw noSuch("data", name, [...folders, ...files].map(subjectOf));
@@ -43,7 +43,7 @@ export async function database({ file, words: [name, full], machine, clock, say 
       name,
       databases.map((one) => one.name),
     );
-  const { askDatabase } = await import("./checks/database-ask.ts");
+  const { askDatabase } = await import("./checks/database/ask.ts");
   return tell(say, await askDatabase(found, { at: machine.at, clock, full: full === "full" }));
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { Pattern } from "../agent/checks/logs-catalogue.ts";
+import type { Pattern } from "../agent/checks/logs/catalogue.ts";
 
 /** A log as a device writes it, one line in 200 a fault, and what is looked for in it: the corpus of the design. */
 

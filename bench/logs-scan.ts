@@ -1,9 +1,9 @@
 // What bench/logs.ts measures, in a process of its own, with the flags the agent is shipped with.
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CATALOGUE, type Pattern } from "../agent/checks/logs-catalogue.ts";
-import { FollowedFile } from "../agent/checks/logs-file.ts";
-import { Matcher } from "../agent/checks/logs-matcher.ts";
+import { CATALOGUE, type Pattern } from "../agent/checks/logs/catalogue.ts";
+import { FollowedFile } from "../agent/checks/logs/file.ts";
+import { Matcher } from "../agent/checks/logs/matcher.ts";
 import { DESIGN_PATTERNS } from "./logs-corpus.ts";
 
 const CHUNK = 65_536;

@@ -1,7 +1,7 @@
 import { checkConfigs, everyCheck } from "../agent/checks/all.ts";
 import type { CheckConfig, CheckKind, LocalPorts } from "../agent/checks/check.ts";
-import { CATALOGUE } from "../agent/checks/logs-catalogue.ts";
-import { selfCheck } from "../agent/checks/self.ts";
+import { CATALOGUE } from "../agent/checks/logs/catalogue.ts";
+import { selfCheck } from "../agent/checks/self/self.ts";
 
 type Kind = CheckKind<CheckConfig, LocalPorts>;
 

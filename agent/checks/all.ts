@@ -1,23 +1,23 @@
 import * as z from "zod/mini";
-import { certificates } from "./certificate.ts";
+import { certificates } from "./certificate/certificate.ts";
 import type { CheckConfig, CheckKind } from "./check.ts";
-import { clocks } from "./clock.ts";
-import { commands } from "./command.ts";
-import { cpu } from "./cpu.ts";
-import { data } from "./data.ts";
-import { databases } from "./database.ts";
-import { disk } from "./disk.ts";
-import { drift } from "./drift.ts";
-import { logs } from "./logs.ts";
+import { clocks } from "./clock/clock.ts";
+import { commands } from "./command/command.ts";
+import { cpu } from "./cpu/cpu.ts";
+import { data } from "./data/data.ts";
+import { databases } from "./database/database.ts";
+import { disk } from "./disk/disk.ts";
+import { drift } from "./drift/drift.ts";
+import { logs } from "./logs/logs.ts";
 import { memory } from "./memory.ts";
-import { network } from "./network.ts";
-import { power } from "./power.ts";
-import { processes } from "./process.ts";
-import { SelfConfig } from "./self.ts";
-import { services } from "./service.ts";
-import { switches } from "./switch.ts";
-import { temperature } from "./temperature.ts";
-import { wear } from "./wear.ts";
+import { network } from "./network/network.ts";
+import { power } from "./power/power.ts";
+import { processes } from "./process/process.ts";
+import { SelfConfig } from "./self/self.ts";
+import { services } from "./service/service.ts";
+import { switches } from "./switch/switch.ts";
+import { temperature } from "./temperature/temperature.ts";
+import { wear } from "./wear/wear.ts";
 
 /** Every check that needs nothing but the machine, in the order people read them. `self` joins in app.ts: it watches the agent. */
 const KINDS = {

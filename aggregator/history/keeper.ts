@@ -1,6 +1,5 @@
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/log.ts";
-import { Failure } from "../../protocol/failure.ts";
 import { DAY_MS, type HistorySize, type HistoryStore, HOUR_MS, hourOf } from "../history-store.ts";
 import { fileTime, Stretches } from "./stretches.ts";
 
@@ -75,14 +74,17 @@ export class HistoryKeeper {
 
   /** Takes committed messages. Never throws, never waits: what cannot be kept is counted. */
   take(messages: readonly Told[]): void {
+    let isWell = true;
     for (const message of messages) {
       try {
         this.#take(message);
       } catch (error) {
+        isWell = false;
         this.#dropped.fault += 1;
         this.#fails("take", error);
       }
     }
+    if (isWell) this.#told.delete("take");
   }
 
   #take({ device, code, body, receivedAt }: Told): void {
@@ -146,7 +148,7 @@ export class HistoryKeeper {
 
   /** Files the first that wait. True when there may be more to do. */
   async #file(): Promise<boolean> {
-    if (this.#store.staged === 0) return false;
+    if (this.#store.staged === 0 || this.#isShort()) return false;
     const filed = await this.#store.file(SAMPLES_AT_ONCE);
     this.#filed += filed;
     return filed >= SAMPLES_AT_ONCE;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { services } from "../../agent/checks/service.ts";
-import type { Target } from "../../agent/checks/service-config.ts";
+import type { Target } from "../../agent/checks/service/config.ts";
+import { services } from "../../agent/checks/service/service.ts";
 import { AgentConfig } from "../../agent/config.ts";
 import { readConfig } from "../../platform/config-file.ts";
 import { CheckRig } from "../kit/check-rig.ts";

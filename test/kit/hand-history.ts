@@ -15,5 +15,5 @@ export const finding = (own: Partial<Finding> = {}): Finding => ({
 export async function fill(history: HistoryStore, samples: Iterable<Sample>, workOut = true): Promise<void> {
   for (const sample of samples) history.stage(sample);
   while ((await history.file(1_000)) > 0);
-  while (workOut && (await history.rollUp(Number.MAX_SAFE_INTEGER / 2 ** 33, 5_000)) > 0);
+  while (workOut && (await history.rollUp(1_000_000, 5_000)) > 0);
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { logs } from "../../agent/checks/logs.ts";
+import { logs } from "../../agent/checks/logs/logs.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { checkPorts } from "./check-ports.ts";
 

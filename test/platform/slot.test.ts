@@ -1,7 +1,7 @@
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LogsKeep, type LogsState } from "../../agent/checks/logs-keep.ts";
+import { LogsKeep, type LogsState } from "../../agent/checks/logs/keep.ts";
 import { folderAt } from "../../platform/files.ts";
 import { slotAt } from "../../platform/slot.ts";
 import { needsMounts, openMountSpace } from "../kit/mount-space.ts";

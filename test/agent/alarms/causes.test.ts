@@ -4,8 +4,8 @@ import { CAUSES, explain } from "../../../agent/alarms/causes.ts";
 import { debounce, type Round } from "../../../agent/alarms/debounce.ts";
 import { actives, BLIND } from "../../../agent/alarms/ledger.ts";
 import { checkConfigs, everyCheck } from "../../../agent/checks/all.ts";
-import { CATALOGUE } from "../../../agent/checks/logs-catalogue.ts";
-import { type SelfPorts, selfCheck } from "../../../agent/checks/self.ts";
+import { CATALOGUE } from "../../../agent/checks/logs/catalogue.ts";
+import { type SelfPorts, selfCheck } from "../../../agent/checks/self/self.ts";
 import { rank } from "../../../protocol/severity.ts";
 import { Device, judged, S, WALL } from "./kit.ts";
 

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 async function watch(config: object, clock?: FakeClock): Promise<JudgeProcess> {
   judge = await startJudge({
-    ...{ file: "agent/checks/clock.ts", kind: "clocks", folder: folder.path },
+    ...{ file: "agent/checks/clock/clock.ts", kind: "clocks", folder: folder.path },
     config: { sync: { expected: false }, serversEveryMs: 1_000, serversDeadlineMs: 500, ...config },
     ...(clock && { env: clock.env }),
   });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readTracking, trackingRequest } from "../../../agent/checks/clock-chrony.ts";
-import { Drift } from "../../../agent/checks/clock-drift.ts";
-import { placeOf } from "../../../agent/checks/clock-servers.ts";
-import { question, readAnswer, SntpRefused, sampleOf, unfit } from "../../../agent/checks/clock-sntp.ts";
+import { readTracking, trackingRequest } from "../../../agent/checks/clock/chrony.ts";
+import { Drift } from "../../../agent/checks/clock/drift.ts";
+import { placeOf } from "../../../agent/checks/clock/servers.ts";
+import { question, readAnswer, SntpRefused, sampleOf, unfit } from "../../../agent/checks/clock/sntp.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 9, 0, 0);
 const EPOCH_S = 2_208_988_800;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { alerts, parseFigures, parseOutput, parseRange, readingsOf } from "../../../agent/checks/command-parse.ts";
+import { alerts, parseFigures, parseOutput, parseRange, readingsOf } from "../../../agent/checks/command/parse.ts";
 
 describe("what a plugin prints", () => {
   test("is text and figures, then long text and more figures", () => {

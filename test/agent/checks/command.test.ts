@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcp } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CheckPorts, Judge, Verdict } from "../../../agent/checks/check.ts";
-import { commands } from "../../../agent/checks/command.ts";
+import { commands } from "../../../agent/checks/command/command.ts";
 import { AgentConfig } from "../../../agent/config.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { parseConfig } from "../../../platform/config-file.ts";

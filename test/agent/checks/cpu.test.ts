@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Judge, Judged } from "../../../agent/checks/check.ts";
-import { cpu } from "../../../agent/checks/cpu.ts";
-import { parseCpuList, parseCpuTimes, parseLoad, parsePressure, sharesOf } from "../../../agent/checks/cpu-text.ts";
-import { parseWhole, piFlags } from "../../../agent/checks/cpu-throttle.ts";
+import { cpu } from "../../../agent/checks/cpu/cpu.ts";
+import { parseCpuList, parseCpuTimes, parseLoad, parsePressure, sharesOf } from "../../../agent/checks/cpu/text.ts";
+import { parseWhole, piFlags } from "../../../agent/checks/cpu/throttle.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Judged, Verdict } from "../../../agent/checks/check.ts";
-import { disk } from "../../../agent/checks/disk.ts";
+import { disk } from "../../../agent/checks/disk/disk.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
 import { fillUp, type MountSpace, needsFuse, needsMounts, openMountSpace } from "../../kit/mount-space.ts";

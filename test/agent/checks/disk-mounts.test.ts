@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseVolumes, parseFstab, parseMountInfo, unescapeOctal } from "../../../agent/checks/disk-mounts.ts";
+import { chooseVolumes, parseFstab, parseMountInfo, unescapeOctal } from "../../../agent/checks/mounts.ts";
 import { BOARDS, type BoardName, openBoard } from "../../kit/board.ts";
 
 const MOUNT = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openFillTrend, steadyFall } from "../../../agent/checks/disk-trend.ts";
+import { openFillTrend, steadyFall } from "../../../agent/checks/disk/trend.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Judged, Verdict } from "../../../agent/checks/check.ts";
-import { diskWith } from "../../../agent/checks/disk.ts";
+import { diskWith } from "../../../agent/checks/disk/disk.ts";
 import type { WriteOutcome } from "../../../platform/probe-file.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { BOARDS, type Board, type BoardName, openBoard, PLENTY } from "../../kit/board.ts";

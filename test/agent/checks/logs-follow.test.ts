@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LogsState } from "../../../agent/checks/logs-keep.ts";
+import { LogsState } from "../../../agent/checks/logs/keep.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { type Child, startChild } from "../../kit/child.ts";
 import { until } from "../../kit/stack.ts";

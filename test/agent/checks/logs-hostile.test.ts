@@ -15,8 +15,8 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
-import { logs } from "../../../agent/checks/logs.ts";
-import { FollowedFile } from "../../../agent/checks/logs-file.ts";
+import { FollowedFile } from "../../../agent/checks/logs/file.ts";
+import { logs } from "../../../agent/checks/logs/logs.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
 import { HandClock } from "../../kit/hand-clock.ts";

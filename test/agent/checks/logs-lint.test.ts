@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CATALOGUE } from "../../../agent/checks/logs-catalogue.ts";
-import { compile, isFound, regexFault } from "../../../agent/checks/logs-lint.ts";
-import { parseRegex, type Regex } from "../../../agent/checks/logs-regex.ts";
+import { CATALOGUE } from "../../../agent/checks/logs/catalogue.ts";
+import { compile, isFound, regexFault } from "../../../agent/checks/regex-lint.ts";
+import { parseRegex, type Regex } from "../../../agent/checks/regex-syntax.ts";
 
 const fault = (source: string, literal: string) => regexFault(source, [literal]);
 

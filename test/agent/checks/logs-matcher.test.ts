@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CATALOGUE, type Pattern } from "../../../agent/checks/logs-catalogue.ts";
-import { CATALOGUE_IDS } from "../../../agent/checks/logs-config.ts";
-import { excerptOf } from "../../../agent/checks/logs-excerpt.ts";
-import { LINE_BYTES, Matcher } from "../../../agent/checks/logs-matcher.ts";
-import { needlesFor } from "../../../agent/checks/logs-needles.ts";
+import { CATALOGUE, type Pattern } from "../../../agent/checks/logs/catalogue.ts";
+import { CATALOGUE_IDS } from "../../../agent/checks/logs/config.ts";
+import { excerptOf } from "../../../agent/checks/logs/excerpt.ts";
+import { LINE_BYTES, Matcher } from "../../../agent/checks/logs/matcher.ts";
+import { needlesFor } from "../../../agent/checks/logs/needles.ts";
 
 const matched = (line: string, isKernel?: boolean): string[] => {
   const ids: string[] = [];

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
-import { logs } from "../../../agent/checks/logs.ts";
+import { logs } from "../../../agent/checks/logs/logs.ts";
 import { parseConfig } from "../../../platform/config-file.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { redactor } from "../../../platform/redact.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Judged } from "../../../agent/checks/check.ts";
-import { network } from "../../../agent/checks/network.ts";
-import { GatewayWatch } from "../../../agent/checks/network-gateway.ts";
-import { NetworkMemory } from "../../../agent/checks/network-memory.ts";
+import { GatewayWatch } from "../../../agent/checks/network/gateway.ts";
+import { NetworkMemory } from "../../../agent/checks/network/memory.ts";
+import { network } from "../../../agent/checks/network/network.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { HandClock } from "../../kit/hand-clock.ts";

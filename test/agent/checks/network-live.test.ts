@@ -32,7 +32,7 @@ class Scene implements AsyncDisposable {
   async watch(config: object = {}, link: LinkFacts = UP): Promise<JudgeProcess> {
     await this.#judge?.[Symbol.asyncDispose]();
     this.#judge = await startJudge({
-      ...{ file: "agent/checks/network.ts", kind: "network", config: { ...quick, ...config } },
+      ...{ file: "agent/checks/network/network.ts", kind: "network", config: { ...quick, ...config } },
       ...{ folder: this.folder.path, enter: this.line.device.enter },
     });
     await this.#judge.judge(link);
@@ -236,7 +236,7 @@ describe.skipIf(skip).concurrent("a device on its line", () => {
     const { line } = scene;
     const byHand = (port: number) =>
       startJudge({
-        ...{ file: "agent/checks/network.ts", kind: "network", config: quick, folder: scene.folder.path },
+        ...{ file: "agent/checks/network/network.ts", kind: "network", config: quick, folder: scene.folder.path },
         ...{ enter: line.device.enter, env: { VIGIL_BY_HAND: "1" }, brokers: [{ host: GATEWAY_ADDRESS, port }] },
       });
     await scene.well();

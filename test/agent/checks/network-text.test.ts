@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { matcher } from "../../../agent/checks/network-interfaces.ts";
-import { parsePing } from "../../../agent/checks/network-ping.ts";
-import { RateWatch } from "../../../agent/checks/network-rates.ts";
+import { matcher } from "../../../agent/checks/network/interfaces.ts";
+import { parsePing } from "../../../agent/checks/network/ping.ts";
+import { RateWatch } from "../../../agent/checks/network/rates.ts";
 import {
   type Counters,
   grown,
@@ -11,7 +11,7 @@ import {
   parseNetDev,
   parseRoutes,
   parseRoutes6,
-} from "../../../agent/checks/network-text.ts";
+} from "../../../agent/checks/network/text.ts";
 import { machineAt } from "../../../platform/machine.ts";
 
 const DEV = `Inter-|   Receive                                                |  Transmit

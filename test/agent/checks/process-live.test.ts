@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Judge, Judged } from "../../../agent/checks/check.ts";
-import { processes } from "../../../agent/checks/process.ts";
+import { processes } from "../../../agent/checks/process/process.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { machineAt } from "../../../platform/machine.ts";
 import { type Child, startChild } from "../../kit/child.ts";

@@ -8,7 +8,7 @@ import {
   parsePids,
   parseRss,
   parseStat,
-} from "../../../agent/checks/process-stat.ts";
+} from "../../../agent/checks/process/stat.ts";
 import { statText } from "../../kit/proc.ts";
 
 const figure = fc.nat({ max: 2 ** 40 });

@@ -2,7 +2,7 @@ import { rmSync, symlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as z from "zod/mini";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
-import { processes } from "../../../agent/checks/process.ts";
+import { processes } from "../../../agent/checks/process/process.ts";
 import type { Machine } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";

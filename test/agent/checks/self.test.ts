@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import type { Judged, Verdict } from "../../../agent/checks/check.ts";
-import { SelfConfig, type SelfPorts, selfCheck } from "../../../agent/checks/self.ts";
-import { loopMeter } from "../../../agent/checks/self-loop.ts";
+import { loopMeter } from "../../../agent/checks/self/loop.ts";
+import { SelfConfig, type SelfPorts, selfCheck } from "../../../agent/checks/self/self.ts";
 import { machineAt } from "../../../platform/machine.ts";
 import { type BoardName, openBoard } from "../../kit/board.ts";
 import { HandClock } from "../../kit/hand-clock.ts";

@@ -9,7 +9,7 @@ import {
   portLook,
   ratesOf,
   uptimeText,
-} from "../../../agent/checks/switch-figures.ts";
+} from "../../../agent/checks/switch/figures.ts";
 
 const DAY_TICKS = 8_640_000;
 const look = (more: Partial<PortLook> = {}): PortLook => ({

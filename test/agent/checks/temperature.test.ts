@@ -2,15 +2,15 @@ import { symlinkSync } from "node:fs";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
-import { temperature } from "../../../agent/checks/temperature.ts";
 import {
   bandsOf,
   believableLimit,
   type OwnLimits,
   parseCelsius,
   plausible,
-} from "../../../agent/checks/temperature-bands.ts";
-import { findSensors } from "../../../agent/checks/temperature-sensors.ts";
+} from "../../../agent/checks/temperature/bands.ts";
+import { findSensors } from "../../../agent/checks/temperature/sensors.ts";
+import { temperature } from "../../../agent/checks/temperature/temperature.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { type Machine, machineAt } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";

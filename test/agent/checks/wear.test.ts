@@ -3,7 +3,6 @@ import { dirname } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CheckPorts, Judge, Verdict } from "../../../agent/checks/check.ts";
-import { wear } from "../../../agent/checks/wear.ts";
 import {
   findDisks,
   parseErrStats,
@@ -11,8 +10,9 @@ import {
   parseLifeTime,
   parseMade,
   parseWritten,
-} from "../../../agent/checks/wear-disks.ts";
-import { parseSmart } from "../../../agent/checks/wear-smart.ts";
+} from "../../../agent/checks/wear/disks.ts";
+import { parseSmart } from "../../../agent/checks/wear/smart.ts";
+import { wear } from "../../../agent/checks/wear/wear.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { runProgram } from "../../../platform/run.ts";
 import { Failure } from "../../../protocol/failure.ts";

@@ -1,0 +1,220 @@
+import type { Clock } from "../../../platform/clock.ts";
+import type { Machine, Source, Space } from "../../../platform/machine.ts";
+import { type ProbeWrite, probeFile } from "../../../platform/probe-file.ts";
+import { Failure } from "../../../protocol/failure.ts";
+import { type CheckKind, type Judge, type Judged, Latch, type LocalPorts, type Verdict } from "../check.ts";
+import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "../mounts.ts";
+import { type Calm, calmAround, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./conditions.ts";
+import { DiskConfig, limitsFor, type MountLimits } from "./config.ts";
+import { openProbes, type WriteProbes } from "./probe.ts";
+import { type Answer, type AskRemote, openRemote } from "./remote.ts";
+import { type FillTrend, openFillTrend } from "./trend.ts";
+
+/** A volume we watch, and what its earlier rounds told. */
+interface Watched {
+  volume: Volume;
+  limits: MountLimits;
+  wasWritable: boolean;
+  trend: FillTrend;
+  latch: Latch;
+  /** Set once judged, for a volume that cannot hang. */
+  calm?: Calm;
+  totalBytes: number;
+}
+
+/** Error numbers that name a fault of the disk or the mount; others say only that we cannot look. */
+const IO_FAULTS = new Set(["EIO", "ENXIO", "ENODEV"]);
+const NO_FAULTS = new Set(["EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EINTR"]);
+/** Left of the deadline for everything but waiting for remote mounts. */
+const RESERVE_MS = 500;
+
+/** The disk check with the write probe given: tests bring their own. */
+export const diskWith = (probe: ProbeWrite): CheckKind<DiskConfig, LocalPorts> => ({
+  id: "disk",
+  name: { zh: "磁盘", en: "Disk" },
+  Config: DiskConfig,
+  titles: {
+    space: { zh: "磁盘空间不足", en: "Disk space low" },
+    inodes: { zh: "磁盘索引节点不足", en: "Disk inodes nearly used up" },
+    readonly: { zh: "文件系统变为只读", en: "File system read-only" },
+    io: { zh: "磁盘读写错误", en: "Disk input/output error" },
+    stuck: { zh: "挂载点无响应", en: "Mount does not answer" },
+    missing: { zh: "应有的挂载点缺失", en: "Required mount missing" },
+    forecast: { zh: "磁盘空间即将耗尽", en: "Disk filling up" },
+    gone: { zh: "挂载点已卸载", en: "Mount gone" },
+  },
+  begin(config, ports) {
+    const source = ports.machine.source("/proc/self/mountinfo");
+    if (source.read() !== undefined) return new DiskJudge(config, ports, source, probe);
+    source.close();
+    return undefined;
+  },
+});
+
+/** Is there room on every mounted file system, and does it take writes? */
+export const disk = diskWith(probeFile);
+
+class DiskJudge implements Judge {
+  readonly #config: DiskConfig;
+  readonly #machine: Machine;
+  readonly #clock: Clock;
+  readonly #stateDir: string | undefined;
+  readonly #source: Source;
+  readonly #probes: WriteProbes;
+  readonly #askRemote: AskRemote;
+  #seen = "";
+  #mounted: ReadonlySet<string> = new Set();
+  #watched = new Map<string, Watched>();
+
+  constructor(config: DiskConfig, { machine, clock, stateDir }: LocalPorts, source: Source, probe: ProbeWrite) {
+    this.#config = config;
+    this.#machine = machine;
+    this.#clock = clock;
+    this.#stateDir = stateDir;
+    this.#source = source;
+    this.#probes = openProbes((folder) => probe(machine.at(folder), folder === stateDir), clock);
+    this.#askRemote = openRemote(machine, clock);
+  }
+
+  /** A volume that fills up is asked about at once: in ten seconds an SD card takes 200 MB. */
+  stirred(): boolean {
+    for (const { calm, volume } of this.#watched.values()) {
+      if (calm !== undefined && !isCalm(calm, this.#machine.space(volume.mount.point))) return true;
+    }
+    return false;
+  }
+
+  async judge(signal: AbortSignal): Promise<readonly Verdict[]> {
+    signal.throwIfAborted();
+    this.#look();
+    const [answers] = await Promise.all([this.#ask(signal), this.#tryWriting(signal)]);
+    const missing = this.#config.expect.filter((point) => !this.#mounted.has(point)).map(judgeMissing);
+    return [...this.#watched.values()]
+      .flatMap((watched) => this.#judge(watched, answers.get(watched.volume.mount.point)) ?? [])
+      .concat(missing);
+  }
+
+  close(): void {
+    this.#source.close();
+    this.#probes.close();
+  }
+
+  /** Takes in what is mounted now; costs next to nothing while that is what it was. */
+  #look(): void {
+    const text = this.#source.read();
+    if (text === undefined) throw new Failure("MACHINE_READ", "/proc/self/mountinfo is gone");
+    if (text === this.#seen) return;
+    const mounts = parseMountInfo(text);
+    const before = this.#watched;
+    this.#mounted = new Set(mounts.map(({ point }) => point));
+    this.#watched = new Map();
+    for (const volume of chooseVolumes(mounts, { ignore: this.#config.ignore, stateDir: this.#stateDir })) {
+      const { mount } = volume;
+      const known = before.get(mount.point);
+      const isSame = known?.volume.mount.device === mount.device && known.volume.mount.id === mount.id;
+      this.#watched.set(mount.point, {
+        volume,
+        limits: limitsFor(this.#config, mount.point),
+        wasWritable: takesWrites(mount) || (isSame && known.wasWritable),
+        trend: isSame ? known.trend : openFillTrend(this.#config.forecastWindowMs),
+        latch: isSame ? known.latch : new Latch(),
+        totalBytes: isSame ? known.totalBytes : 0,
+      });
+    }
+    this.#seen = text;
+  }
+
+  async #ask(signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> {
+    const remote = [...this.#watched.values()].filter(({ volume }) => volume.reach === "remote");
+    if (remote.length === 0) return new Map();
+    const { waitMs, deadlineMs } = this.#config;
+    const points = remote.map(({ volume }) => volume.mount.point);
+    return this.#askRemote(points, { waitMs, budgetMs: Math.max(waitMs, deadlineMs - RESERVE_MS) }, signal);
+  }
+
+  async #tryWriting(signal: AbortSignal): Promise<void> {
+    const wanted = [...this.#watched.values()].flatMap(({ volume: { mount, probeIn }, limits }) => {
+      if (probeIn === undefined || limits.probeEveryMs === 0 || !takesWrites(mount)) return [];
+      return [
+        { point: mount.point, folder: probeIn, everyMs: limits.probeEveryMs, mark: `${mount.id} ${mount.device}` },
+      ];
+    });
+    await this.#probes.round(wanted, this.#config.waitMs, signal);
+  }
+
+  #judge(watched: Watched, answer: Answer | undefined): Verdict | undefined {
+    if (answer !== undefined) return this.#judgeRemote(watched, answer);
+    try {
+      return this.#judgeSpace(watched, this.#machine.space(watched.volume.mount.point));
+    } catch (cause) {
+      const { subject } = watched.volume;
+      const errno = errnoOf(cause);
+      if (errno === "ENOENT" || errno === "ENOTDIR") return undefined; // unmounted meanwhile, or under another mount
+      if (!IO_FAULTS.has(errno)) return { state: "unknown", subject, because: wordsOf(cause) };
+      return judgeFault(subject, isVital(watched.volume) ? "critical" : "major", "io", `it answers ${errno}`);
+    }
+  }
+
+  #judgeRemote(watched: Watched, answer: Answer): Verdict | undefined {
+    const { subject } = watched.volume;
+    if (answer.got === "space") return this.#judgeSpace(watched, answer.space);
+    if (answer.got === "nothing") return { state: "unknown", subject, because: `waiting behind ${answer.behind}` };
+    if (answer.got === "silence")
+      return judgeFault(subject, "major", "stuck", `no answer for ${Math.max(1, Math.round(answer.forMs / 1000))} s`);
+    const errno = errnoOf(answer.cause);
+    if (errno === "ENOENT") return undefined;
+    if (NO_FAULTS.has(errno) || errno === "") return { state: "unknown", subject, because: wordsOf(answer.cause) };
+    return judgeFault(subject, "major", "stuck", `it answers ${errno}`);
+  }
+
+  #judgeSpace(watched: Watched, space: Space): Judged {
+    const { volume, limits } = watched;
+    if (watched.totalBytes !== space.totalBytes) watched.trend = openFillTrend(this.#config.forecastWindowMs); // resized
+    watched.totalBytes = space.totalBytes;
+    watched.trend.add(this.#clock.now(), space.freeBytes);
+    const facts = {
+      subject: volume.subject,
+      limits,
+      isVital: isVital(volume),
+      readonly: this.#readonly(watched),
+      written: this.#probes.of(volume.mount.point),
+      space,
+      fall: watched.trend.fall(),
+    };
+    if (volume.reach !== "remote") watched.calm = calmAround(space, limits);
+    return judgeVolume(facts, watched.latch);
+  }
+
+  #readonly({ volume: { mount, isLower }, limits, wasWritable }: Watched): ReadonlyState | undefined {
+    if (takesWrites(mount)) return undefined;
+    const declared = parseFstab(this.#machine.read("/etc/fstab") ?? "").get(mount.point);
+    const errors = this.#notedErrors(mount);
+    return judgeReadonly(mount, { policy: limits.readonly, declared, wasWritable, isLower, errors });
+  }
+
+  /** Errors that ext4 keeps in its superblock until it is repaired: they outlive our own memory of a time before. */
+  #notedErrors({ type, device }: Mount): number {
+    if (!/^ext[234]$/.test(type)) return 0;
+    const name = this.#machine.link(`/sys/dev/block/${device}`)?.split("/").at(-1);
+    const count = Number(name === undefined ? 0 : this.#machine.read(`/sys/fs/ext4/${name}/errors_count`));
+    return Number.isSafeInteger(count) ? count : 0;
+  }
+}
+
+const takesWrites = ({ readonly, emergency }: Mount): boolean => !readonly && !emergency;
+const isVital = ({ mount, holdsState }: Volume): boolean => mount.point === "/" || holdsState;
+
+const judgeFault = (subject: string, grade: Judged["grade"], reason: string, says: string): Judged => ({
+  state: "judged",
+  subject,
+  grade,
+  holds: grade,
+  reason,
+  says,
+  readings: {},
+});
+
+const judgeMissing = (point: string): Judged => judgeFault(point, "major", "missing", "nothing is mounted there");
+
+const errnoOf = (cause: unknown): string => (cause instanceof Failure ? String(cause.facts.errno ?? "") : "");
+const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
