@@ -281,6 +281,8 @@ function teller(
   { figures, answers }: { figures: Figures; answers: Answers },
 ) {
   let ledger = restore(outbox.latest(), clock.now());
+  let seen = ledger;
+  let restless = [...ledger.checks.keys()].some((check) => waits(ledger, check));
   const unasked = new Set(
     posts.flatMap(({ id, every: when }) => (typeof when === "object" && "cron" in when ? [] : [id])),
   );
@@ -313,7 +315,14 @@ function teller(
     isImpatient: (check: string): boolean =>
       waits(ledger, check) || (unasked.has(check) && clock.now() >= settledAt) || answers.wants(check),
     /** Whether this may be so for any of them. */
-    isRestless: (): boolean => unasked.size > 0 || ledger.checks.size > 0 || answers.wantsAny,
+    isRestless(): boolean {
+      if (unasked.size > 0 || answers.wantsAny) return true;
+      if (ledger !== seen) {
+        seen = ledger;
+        restless = [...ledger.checks.keys()].some((check) => waits(ledger, check));
+      }
+      return restless;
+    },
     append,
     /** What must be said before the first round: that we are here, and what is watched no more. */
     async first(): Promise<void> {

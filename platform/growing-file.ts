@@ -120,6 +120,8 @@ export function openRecords(path: string): RecordDevice {
   const record = Buffer.allocUnsafeSlow(8_192); // the kernel's longest
   return {
     next() {
+      const { stackTraceLimit } = Error;
+      Error.stackTraceLimit = 0; // "nothing new" is thrown too, once a second for years: nobody reads where
       try {
         const length = readSync(fd, record, 0, record.length, null);
         return length === 0 ? NONE : record.toString("utf8", 0, length);
@@ -128,6 +130,8 @@ export function openRecords(path: string): RecordDevice {
         if (code === "EAGAIN") return NONE;
         if (code === "EPIPE") return OVERWRITTEN;
         throw cause;
+      } finally {
+        Error.stackTraceLimit = stackTraceLimit;
       }
     },
     close: () => closeSync(fd),

@@ -37,6 +37,9 @@ export class SeriesBook {
   readonly #unsaved = new Map<string, Known>();
   readonly #unsavedIds = new Map<number, Known>();
   readonly #shared = new Map<string, readonly string[]>();
+  readonly #jsonOf = new WeakMap<readonly string[], string>();
+  /** What a code of any device told last: a new device most likely tells the same. */
+  readonly #usual = new Map<string, readonly string[]>();
   #lastId: number;
 
   constructor(sql: Sql, maxFigures: number) {
@@ -48,6 +51,7 @@ export class SeriesBook {
   /** The values of a sample, its series and figures entered as long as there is room for them. */
   place({ device, code, figures, day }: Told): Placed {
     const series = this.#of(device, code);
+    if (series.figures.length === 0) series.figures = this.#guess(code, figures);
     const values: number[] = [];
     let [refused, changed] = [0, false];
     let next = 0;
@@ -80,7 +84,7 @@ export class SeriesBook {
   save(id: number): boolean {
     const series = this.#unsavedIds.get(id);
     if (series === undefined) return false;
-    const figures = JSON.stringify(series.figures);
+    const figures = this.#json(series.figures);
     this.#sql.run(
       `INSERT INTO series (id, device, code, figures, last_day) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET figures = excluded.figures, last_day = excluded.last_day`,
@@ -94,7 +98,9 @@ export class SeriesBook {
       const series = this.#unsavedIds.get(id);
       if (series === undefined) continue;
       series.isNew = false;
-      series.figures = this.#share(JSON.stringify(series.figures));
+      series.figures = this.#share(this.#json(series.figures));
+      if (this.#usual.size >= MOST_SHARED) this.#usual.clear();
+      this.#usual.set(series.code, series.figures);
       this.#unsavedIds.delete(id);
       this.#unsaved.delete(keyOf(series.device, series.code));
     }
@@ -157,7 +163,19 @@ export class SeriesBook {
     if (this.#shared.size >= MOST_SHARED) this.#shared.clear();
     const figures = JSON.parse(json) as string[];
     this.#shared.set(json, figures);
+    this.#jsonOf.set(figures, json);
     return figures;
+  }
+  #json(figures: readonly string[]): string {
+    return this.#jsonOf.get(figures) ?? JSON.stringify(figures);
+  }
+  /** The usual figures of this code, if a sample has just these. */
+  #guess(code: string, figures: Readonly<Record<string, number>>): readonly string[] {
+    const usual = this.#usual.get(code);
+    if (usual === undefined) return [];
+    let next = 0;
+    for (const name in figures) if (name !== "ts" && usual[next++] !== name) return [];
+    return next === usual.length ? usual : [];
   }
   #count(more: number): void {
     this.#sql.run("UPDATE tally SET rows = rows + ? WHERE kind = 'series'", more);

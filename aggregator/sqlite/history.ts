@@ -39,7 +39,7 @@ export interface HistoryOptions {
 }
 
 /** Page cache, KiB: inserts go all over the file, so that more would not help. */
-const CACHE_KIB = 4_096;
+const CACHE_KIB = 2_048;
 /** More samples of one bucket and hour are worked out in pieces: memory is bounded. */
 const MOST_OF_BUCKET = 16_000;
 

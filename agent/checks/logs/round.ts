@@ -33,6 +33,8 @@ interface Post {
   file: FollowedFile;
   /** Why it is not asked now. */
   beyond: string | undefined;
+  /** Lost so far, as it was judged last. */
+  lost: number;
   verdict: SourceVerdict;
 }
 
@@ -47,8 +49,13 @@ export class LogRounds implements Judge {
   #journal: { log: JournalFollower; verdict: SourceVerdict } | undefined;
   #opening: Promise<void> | undefined;
   #isOpen = false;
-  /** Where we stand at the start is a place to come back to. */
+  /** A hit is kept in its round; and where we stand at the start is a place to come back to. */
   #mustSave = true;
+  /**
+   * Lines came in which nothing was found: place and counts are kept together, so whoever starts from an older place counts
+   * the same again. That may wait for the next reckoning, which spares most rounds their write.
+   */
+  #unsaved = false;
   #reckonAt = 0;
   #boot = "";
   /** Added to the clock's time: milliseconds since the machine's boot, which every process here counts alike. */
@@ -80,6 +87,7 @@ export class LogRounds implements Judge {
   }
 
   close(): void {
+    if (this.#isOpen && this.#unsaved) this.#save();
     for (const { file } of this.#posts.values()) file.close();
     this.#kernel?.log.close();
     this.#journal?.log.close();
@@ -142,7 +150,12 @@ export class LogRounds implements Judge {
       if (!skipsKernel || !isOfKernel(line)) this.#hit(pattern, line, path);
     };
     const file = new FollowedFile(this.#ports.machine.at(path), (lines) => matcher.scan(lines, onHit), from);
-    this.#posts.set(path, { file, beyond: undefined, verdict: new SourceVerdict(path, begun(from === "end")) });
+    this.#posts.set(path, {
+      file,
+      beyond: undefined,
+      lost: file.state.lostBytes + file.state.cuts,
+      verdict: new SourceVerdict(path, begun(from === "end")),
+    });
   }
 
   #followJournal(patterns: readonly Pattern[], cursor: string | undefined): void {
@@ -161,18 +174,20 @@ export class LogRounds implements Judge {
     const tally = this.#tallies.get(pattern.id) ?? new Tally(pattern, this.#ports.redact);
     this.#tallies.set(pattern.id, tally);
     tally.hit(line, where, this.#now());
+    this.#mustSave = true;
   }
 
   #judge(): readonly Verdict[] {
     const now = this.#now();
     if (now >= this.#searchAt) this.#searchAgain(now);
-    const moved = this.#poll(now) || this.#mustSave;
-    if (!moved && now < this.#reckonAt) return this.#last;
+    if (this.#poll(now)) this.#unsaved = true;
+    if (!this.#mustSave && now < this.#reckonAt) return this.#last;
     this.#reckonAt = now + RECKON_MS;
-    this.#mustSave = false;
     let verdicts = this.#verdicts(now);
     const before = this.#unkept;
-    if (moved) this.#save();
+    if (this.#mustSave || this.#unsaved) this.#save();
+    this.#mustSave = false;
+    this.#unsaved = false;
     if (this.#unkept !== before) verdicts = this.#verdicts(now);
     this.#flash(now);
     if (verdicts.length !== this.#last.length || verdicts.some((verdict, i) => verdict !== this.#last[i]))
@@ -201,7 +216,11 @@ export class LogRounds implements Judge {
     this.#lookReach(now);
     for (let i = 0; i < posts.length; i += 1) {
       const post = posts[(first + i) % posts.length];
-      if (post?.beyond === undefined) moved = post?.file.poll(now, budget) || moved;
+      if (post?.beyond !== undefined || post?.file.poll(now, budget) !== true) continue;
+      moved = true;
+      const lost = post.file.state.lostBytes + post.file.state.cuts;
+      this.#mustSave ||= lost !== post.lost;
+      post.lost = lost;
     }
     moved = this.#pollKernel(now, budget.more) || moved;
     return this.#journal?.log.poll() || moved;
