@@ -31,6 +31,8 @@ const SEALS_AT_ONCE = 25;
 const TURNS = 8;
 /** Fewer samples than that wait so long for company: then more of them go to one page. */
 const FILE_MS = 5_000;
+/** What can wait is looked at so often, unless there was more to do. */
+const SELDOM_MS = 10_000;
 /** An hour is worked out so long after its end: what was under way has arrived. */
 const SETTLE_MS = 120_000;
 /** Hourly values are packed after so many days: trends read the younger ones. */
@@ -61,6 +63,7 @@ export class HistoryKeeper {
   readonly #told = new Set<string>();
   #filed = 0;
   #filedAt = Number.NEGATIVE_INFINITY;
+  #tidiedAt = Number.NEGATIVE_INFINITY;
   readonly #dropped: Record<Because, number> = { waiting: 0, disk: 0, figures: 0, fault: 0 };
   readonly #removed = { age: 0, limit: 0 };
 
@@ -118,18 +121,24 @@ export class HistoryKeeper {
       this.#filedAt = this.#clock.now();
       await this.#turns("file", () => this.#file());
     }
-    const now = this.#clock.wall();
+    if (this.#clock.now() - this.#tidiedAt < SELDOM_MS) return;
+    if (!(await this.#tidy(this.#clock.wall()))) this.#tidiedAt = this.#clock.now();
+  }
+
+  /** Works out hours, packs and forgets, a bounded part of each. Whether there is more to do. */
+  async #tidy(now: number): Promise<boolean> {
     const { rawDays, hourlyDays } = this.#rules;
-    const full = async (work: Promise<number>, most: number) => (await work) >= most;
-    await this.#turns("roll-up", () =>
-      full(this.#store.rollUp(hourOf(now - SETTLE_MS), ROLLED_AT_ONCE), ROLLED_AT_ONCE),
-    );
-    await this.#guarded("seal", () => this.#store.seal(dayOf(now) - SEAL_DAYS, SEALS_AT_ONCE));
-    await this.#guarded("forget", async () => {
-      this.#removed.age += await this.#store.forgetRaw(hourOf(now - rawDays * DAY_MS), ROWS_AT_ONCE);
-      this.#removed.age += await this.#store.forgetDays(dayOf(now) - hourlyDays, ROWS_AT_ONCE);
+    const rollUp = async () => (await this.#store.rollUp(hourOf(now - SETTLE_MS), ROLLED_AT_ONCE)) >= ROLLED_AT_ONCE;
+    const isBehind = await this.#turns("roll-up", rollUp);
+    const sealed = await this.#guarded("seal", () => this.#store.seal(dayOf(now) - SEAL_DAYS, SEALS_AT_ONCE));
+    const gone = await this.#guarded("forget", async () => {
+      const raw = await this.#store.forgetRaw(hourOf(now - rawDays * DAY_MS), ROWS_AT_ONCE);
+      const days = await this.#store.forgetDays(dayOf(now) - hourlyDays, ROWS_AT_ONCE);
+      this.#removed.age += raw + days;
+      return Math.max(raw, days);
     });
     await this.#guarded("limit", () => this.#limit(now));
+    return isBehind || (sealed ?? 0) >= SEALS_AT_ONCE || (gone ?? 0) >= ROWS_AT_ONCE || this.#isOver();
   }
 
   /** For /metrics. */
@@ -152,6 +161,10 @@ export class HistoryKeeper {
     const filed = await this.#store.file(SAMPLES_AT_ONCE);
     this.#filed += filed;
     return filed >= SAMPLES_AT_ONCE;
+  }
+
+  #isOver(): boolean {
+    return this.#size.bytes > this.#rules.maxBytes;
   }
 
   /** What is left of the disk belongs to the tickets. */
@@ -179,7 +192,7 @@ export class HistoryKeeper {
 
   /** Over the limit the oldest goes early: samples first, then hourly values; what belongs to today stays. */
   async #limit(now: number): Promise<void> {
-    for (let turn = 0; turn < TURNS && this.#size.bytes > this.#rules.maxBytes; turn += 1) {
+    for (let turn = 0; turn < TURNS && this.#isOver(); turn += 1) {
       const raw = await this.#store.forgetRaw(hourOf(now - HOUR_MS), ROWS_AT_ONCE);
       const gone = raw > 0 ? raw : await this.#store.forgetDays(dayOf(now), ROWS_AT_ONCE);
       if (gone === 0) return;
@@ -188,12 +201,13 @@ export class HistoryKeeper {
     }
   }
 
-  /** So often as there may be more to do, a few times at most; between two the messages have their turn. */
-  async #turns(name: string, work: () => Promise<boolean>): Promise<void> {
+  /** So often as there may be more to do, a few times at most; between two the messages have their turn. Whether there is more. */
+  async #turns(name: string, work: () => Promise<boolean>): Promise<boolean> {
     for (let turn = 0; turn < TURNS; turn += 1) {
-      if ((await this.#guarded(name, work)) !== true) return;
+      if ((await this.#guarded(name, work)) !== true) return false;
       await new Promise((done) => setImmediate(done));
     }
+    return true;
   }
 
   /** The disk may be full or busy: the next round tries again. Said once until it works again. */

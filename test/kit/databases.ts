@@ -89,7 +89,18 @@ export async function startMariadb(parent: string, options: readonly string[] = 
   const light = ["--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0", "--max-connections=12"];
   const child = startChild(programPath("setpriv"), asNobody(programPath("mariadbd"), ...place, ...light, ...options));
   const sql = (text: string): string =>
-    run("mariadb", ["--no-defaults", "-S", socket, "-u", "root", "-N", "-B", "-e", text]);
+    run("mariadb", [
+      "--no-defaults",
+      "--default-character-set=utf8mb4",
+      "-S",
+      socket,
+      "-u",
+      "root",
+      "-N",
+      "-B",
+      "-e",
+      text,
+    ]);
   await ready(child, () => sql("SELECT 1"));
   return { port, child, sql, [Symbol.asyncDispose]: () => end(child) };
 }
