@@ -281,8 +281,8 @@ function teller(
   { figures, answers }: { figures: Figures; answers: Answers },
 ) {
   let ledger = restore(outbox.latest(), clock.now());
-  let seen = ledger;
-  let restless = [...ledger.checks.keys()].some((check) => waits(ledger, check));
+  let seen: typeof ledger | undefined;
+  let restless = false;
   const unasked = new Set(
     posts.flatMap(({ id, every: when }) => (typeof when === "object" && "cron" in when ? [] : [id])),
   );

@@ -1,10 +1,8 @@
-import { closeSync, openSync } from "node:fs";
-import { Failure } from "../protocol/failure.ts";
 import { DeviceCache } from "./sqlite/devices.ts";
 import { sqliteReading } from "./sqlite/reading.ts";
 import { ticketCodec } from "./sqlite/rows.ts";
 import { migrate } from "./sqlite/schema.ts";
-import { Sql } from "./sqlite/sql.ts";
+import { makePrivate, Sql } from "./sqlite/sql.ts";
 import { SqliteTx } from "./sqlite/tx.ts";
 import type { Page, Reading, Store, TicketRow, Tx } from "./store.ts";
 
@@ -32,14 +30,6 @@ export function openSqliteStore({ file, cacheMiB = 16, before }: SqliteOptions):
   } catch (error) {
     sql.close();
     throw error;
-  }
-}
-
-function makePrivate(file: string): void {
-  try {
-    closeSync(openSync(file, "a", 0o600));
-  } catch (cause) {
-    throw new Failure("STORE_BUSY", `cannot open ${file}`, { facts: { file }, cause });
   }
 }
 

@@ -78,3 +78,12 @@ export interface BrokerLink extends AsyncDisposable {
 }
 
 export type OpenLink = (options: LinkOptions, events: LinkEvents) => BrokerLink;
+
+/** What the link to the broker knows. */
+export interface LinkFacts {
+  up: boolean;
+  /** The broker's answer to the last ping, milliseconds. */
+  rttMs?: number;
+  /** Our wall clock minus the aggregator's, milliseconds, and when that was heard (monotonic). */
+  skew?: { ms: number; at: number };
+}

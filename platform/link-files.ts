@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { Failure } from "../protocol/failure.ts";
 import type { Broker } from "./broker-link.ts";
+import { readSecretFile } from "./small-file.ts";
 
 /** What a connection needs from the disk, read anew for each one. */
 export interface LinkFiles {
@@ -10,7 +11,6 @@ export interface LinkFiles {
   password?: string;
 }
 
-const OTHERS_MAY = 0o077;
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : "unusable";
 
@@ -26,14 +26,10 @@ async function take(path: string): Promise<Buffer> {
   }
 }
 
-async function takePassword(path: string): Promise<string> {
-  const text = (await take(path)).toString("utf8").replace(/\r?\n$/, "");
-  const { mode } = await stat(path).catch((cause: unknown) => {
-    throw unusable(path, codeOf(cause), cause);
+const takePassword = (path: string): Promise<string> =>
+  readSecretFile(path).catch((cause: unknown) => {
+    throw unusable(path, cause instanceof Failure ? String(cause.facts["reason"]) : codeOf(cause), cause);
   });
-  if ((mode & OTHERS_MAY) !== 0) throw unusable(path, "others may read it, it must be 0600");
-  return text;
-}
 
 async function takeTls({ caFile, certFile, keyFile }: NonNullable<Broker["tls"]>): Promise<SecureContext> {
   const ca = await take(caFile);

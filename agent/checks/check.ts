@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import type { LinkFacts } from "../../platform/broker-link.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
 import type { Folder } from "../../platform/files.ts";
@@ -57,15 +58,6 @@ export interface Keep {
   folder: Folder;
   /** A small file in memory (`runtimeDir`, /run): survives a kill of the agent, no reboot. Cheap enough for every round. */
   slot(name: string): Slot;
-}
-
-/** What the link to the broker knows. */
-export interface LinkFacts {
-  up: boolean;
-  /** The broker's answer to the last ping, milliseconds. */
-  rttMs?: number;
-  /** Our wall clock minus the aggregator's, milliseconds, and when that was heard (monotonic). */
-  skew?: { ms: number; at: number };
 }
 
 /** A broker as the config names it. */

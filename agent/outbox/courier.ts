@@ -1,4 +1,4 @@
-import type { BrokerLink, Incoming, LinkEvents, LinkOptions, Outgoing } from "../../platform/broker-link.ts";
+import type { BrokerLink, Incoming, LinkEvents, LinkFacts, LinkOptions, Outgoing } from "../../platform/broker-link.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/log.ts";
 import type { Place } from "../../protocol/boot.ts";
@@ -43,13 +43,6 @@ export interface CourierStats {
   refused: number;
   /** Records sent again because no ack came. */
   resent: number;
-}
-
-/** What the link to the broker knows; `rttMs`: the broker's answer to the last ping, `skew`: our clock minus the aggregator's. */
-export interface LinkFacts {
-  up: boolean;
-  rttMs?: number;
-  skew?: { ms: number; at: number };
 }
 
 /** Publishes what the outbox holds and frees what the aggregator has. */

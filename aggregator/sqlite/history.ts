@@ -1,4 +1,4 @@
-import { closeSync, openSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { Failure } from "../../protocol/failure.ts";
 import {
@@ -23,7 +23,7 @@ import { SeriesBook } from "./history-series.ts";
 import { Staging } from "./history-staging.ts";
 import { migrate } from "./schema.ts";
 import { BUCKETS, HISTORY_MIGRATIONS, placeOf } from "./schema-history.ts";
-import { blobOf, Sql } from "./sql.ts";
+import { blobOf, makePrivate, Sql } from "./sql.ts";
 
 export interface HistoryOptions {
   /** A path, or `:memory:`. Made where it is missing, readable by its owner alone. */
@@ -72,14 +72,6 @@ function open(options: HistoryOptions): HistoryStore {
   } catch (error) {
     sql.close();
     throw error;
-  }
-}
-
-function makePrivate(file: string): void {
-  try {
-    closeSync(openSync(file, "a", 0o600));
-  } catch (cause) {
-    throw new Failure("STORE_BUSY", `cannot open ${file}`, { facts: { file }, cause });
   }
 }
 

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failure } from "../../protocol/failure.ts";
 
@@ -73,5 +74,14 @@ export class Sql {
       return new Failure("STORE_CORRUPT", `${this.#file}: ${error.message}`, { facts, cause: error });
     }
     return error;
+  }
+}
+
+/** Makes the file of a store where it is missing, its owner's alone. Throws STORE_BUSY when it cannot be opened. */
+export function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, "a", 0o600));
+  } catch (cause) {
+    throw new Failure("STORE_BUSY", `cannot open ${file}`, { facts: { file }, cause });
   }
 }

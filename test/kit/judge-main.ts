@@ -3,7 +3,8 @@
 // JSON (or `-` for none); each is answered by one line of verdicts.
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { beginOrLater, type CheckKind, type LinkFacts } from "../../agent/checks/check.ts";
+import { beginOrLater, type CheckKind } from "../../agent/checks/check.ts";
+import type { LinkFacts } from "../../platform/broker-link.ts";
 import { checkPorts } from "./check-ports.ts";
 
 const [file = "", name = "", config = "{}", folder = "/nowhere", brokers = "[]"] = process.argv.slice(2);

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
-import type { LinkFacts, Verdict } from "../../agent/checks/check.ts";
+import type { Verdict } from "../../agent/checks/check.ts";
+import type { LinkFacts } from "../../platform/broker-link.ts";
 import { findProgram } from "./peers.ts";
 
 /** One check in a process of its own. */

@@ -1,5 +1,6 @@
+import type { LinkFacts } from "../../../platform/broker-link.ts";
 import { Failure } from "../../../protocol/failure.ts";
-import { type CheckPorts, gradeHigh, type Judge, Latch, type LinkFacts, type Verdict, worstOf } from "../check.ts";
+import { type CheckPorts, gradeHigh, type Judge, Latch, type Verdict, worstOf } from "../check.ts";
 import { inTurns, type Turn, type Turns } from "../turns.ts";
 import type { WallJudge } from "../wall.ts";
 import type { ClockConfig } from "./clock.ts";

@@ -45,6 +45,8 @@ export class LogRounds implements Judge {
   readonly #patterns = new Map<string, Pattern>();
   readonly #tallies = new Map<string, Tally>();
   readonly #posts = new Map<string, Post>();
+  /** The same, to begin with another in each round. */
+  readonly #inOrder: Post[] = [];
   #kernel: { log: KernelLog; verdict: SourceVerdict; trouble?: string } | undefined;
   #journal: { log: JournalFollower; verdict: SourceVerdict } | undefined;
   #opening: Promise<void> | undefined;
@@ -150,12 +152,14 @@ export class LogRounds implements Judge {
       if (!skipsKernel || !isOfKernel(line)) this.#hit(pattern, line, path);
     };
     const file = new FollowedFile(this.#ports.machine.at(path), (lines) => matcher.scan(lines, onHit), from);
-    this.#posts.set(path, {
+    const post = {
       file,
       beyond: undefined,
       lost: file.state.lostBytes + file.state.cuts,
       verdict: new SourceVerdict(path, begun(from === "end")),
-    });
+    };
+    this.#posts.set(path, post);
+    this.#inOrder.push(post);
   }
 
   #followJournal(patterns: readonly Pattern[], cursor: string | undefined): void {
@@ -209,7 +213,7 @@ export class LogRounds implements Judge {
     const { clock } = this.#ports;
     const until = clock.now() + ROUND_MS;
     const budget = { bytes: ROUND_BYTES, more: () => clock.now() < until };
-    const posts = [...this.#posts.values()];
+    const posts = this.#inOrder;
     const first = this.#round % Math.max(1, posts.length);
     this.#round += 1;
     let moved = false;

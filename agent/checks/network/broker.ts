@@ -1,4 +1,5 @@
-import type { Condition, LinkFacts, Verdict } from "../check.ts";
+import type { LinkFacts } from "../../../platform/broker-link.ts";
+import type { Condition, Verdict } from "../check.ts";
 import { gradeHigh, Latch, worstOf } from "../check.ts";
 import type { NetworkConfig } from "./network.ts";
 

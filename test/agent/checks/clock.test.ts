@@ -1,8 +1,9 @@
 import { utimesSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import type { Judge, Judged, LinkFacts, Verdict } from "../../../agent/checks/check.ts";
+import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
 import { type ClockConfig, clocks } from "../../../agent/checks/clock/clock.ts";
+import type { LinkFacts } from "../../../platform/broker-link.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
 import { CheckRig } from "../../kit/check-rig.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { LinkFacts, Verdict } from "../../../agent/checks/check.ts";
+import type { Verdict } from "../../../agent/checks/check.ts";
+import type { LinkFacts } from "../../../platform/broker-link.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
 import { type Child, startChild } from "../../kit/child.ts";
 import { type JudgeProcess, startJudge } from "../../kit/judge-process.ts";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { CheckPorts, LinkFacts } from "../../../agent/checks/check.ts";
+import type { CheckPorts } from "../../../agent/checks/check.ts";
 import { type ClockConfig, clocks } from "../../../agent/checks/clock/clock.ts";
 import { type DatabasesConfig, databases } from "../../../agent/checks/database/database.ts";
 import { judgeLater } from "../../../agent/checks/later.ts";
@@ -10,6 +10,7 @@ import { type NetworkConfig, network } from "../../../agent/checks/network/netwo
 import type { SwitchConfig } from "../../../agent/checks/switch/config.ts";
 import { switches } from "../../../agent/checks/switch/switch.ts";
 import { type WearConfig, wear } from "../../../agent/checks/wear/wear.ts";
+import type { LinkFacts } from "../../../platform/broker-link.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
