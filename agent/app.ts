@@ -6,7 +6,7 @@ import type { FollowProgram } from "../platform/follow-program.ts";
 import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
-import { redactor } from "../platform/redact.ts";
+import { type Redact, redactor } from "../platform/redact.ts";
 import type { RunProgram } from "../platform/run.ts";
 import type { Draft } from "../protocol/record.ts";
 import { explain } from "./alarms/causes.ts";
@@ -117,13 +117,13 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     linkUp: () => courier.stats().up,
     refused: () => courier.stats().refused,
   });
-  const ports = checkPorts(parts, courier);
+  const ports = checkPorts(parts, courier, redact);
   const posts: Post[] = begin(parts, ports, self, stack, (check) => tell.isImpatient(check));
   const watchdog = dogWalker(parts, posts);
   const figures = new Figures();
   const answers = new Answers();
-  const tell = teller(parts, courier, posts, { figures, answers });
-  const daily = { ...dailyPart(parts, posts, self), answers, tell: (draft: Draft) => tell.append([draft]) };
+  const tell = teller(parts, courier, posts, { figures, answers, redact });
+  const daily = { ...dailyPart(parts, posts, self, redact), answers, tell: (draft: Draft) => tell.append([draft]) };
   await tell.first();
 
   const startedAt = clock.now();
@@ -178,6 +178,7 @@ function dailyPart(
   { config, clock, log, outbox, version, configHash }: AgentParts,
   posts: readonly Post[],
   self: SelfCheck,
+  redact: Redact,
 ): Omit<DailyParts, "answers" | "tell"> {
   const all = [...everyCheck(config.checks), { kind: self, config: config.checks.self }];
   const running = new Set(posts.map(({ id }) => id));
@@ -191,18 +192,19 @@ function dailyPart(
     days: () => outbox.days(),
     roomBytes: outbox.stats().roomBytes,
     facts: { agent: version, config_hash: configHash },
-    redact: redactor(config.secretWords),
+    redact,
   };
 }
 
 const checkPorts = (
   { config, machine, clock, run, follow, random, keep, self }: AgentParts,
   courier: Courier,
+  redact: Redact,
 ): CheckPorts => ({
   ...{ machine, clock, stateDir: config.stateDir, run, random, keep, self },
   ...(follow === undefined ? {} : { follow }),
   brokers: config.brokers,
-  redact: redactor(config.secretWords),
+  redact,
   link: () => courier.link(),
 });
 
@@ -278,7 +280,7 @@ function teller(
   { config, clock, log, outbox, machine, version }: AgentParts,
   courier: Courier,
   posts: readonly Post[],
-  { figures, answers }: { figures: Figures; answers: Answers },
+  { figures, answers, redact }: { figures: Figures; answers: Answers; redact: Redact },
 ) {
   let ledger = restore(outbox.latest(), clock.now());
   let seen: typeof ledger | undefined;
@@ -289,7 +291,6 @@ function teller(
   const settledAt = clock.now() + SETTLE_MS;
   const stateMount = stateMountOf(machine, config.stateDir);
   const place = stateMount === undefined ? {} : { stateMount };
-  const redact = redactor(config.secretWords);
   const named = discreetSubjects(redact);
 
   async function append(drafts: Parameters<Outbox["append"]>[0]): Promise<void> {

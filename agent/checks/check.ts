@@ -316,3 +316,9 @@ export function worstYet(
   const { holds } = worstOf(subject, [...conditions, ...open], latch);
   return { ...worstOf(subject, conditions), holds };
 }
+
+/** A rule of config lists: what is watched has a name of its own, since that becomes the code of its alarms. */
+export const namedOnce = z.refine<readonly { name: string }[]>(
+  (all) => new Set(all.map(({ name }) => name)).size === all.length,
+  "each needs a name of its own",
+);

@@ -132,7 +132,7 @@ async function answered<T>(
     request,
     take,
     AbortSignal.any([signal, enough.signal]),
-  ).catch(() => undefined);
+  ).catch(() => undefined); // no daemon of this kind here: the next is asked
   try {
     return (await within(asking, ANSWER_MS, clock, signal)) ? await asking : undefined;
   } finally {

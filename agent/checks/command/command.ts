@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { type CheckKind, commonConfig, type Judge } from "../check.ts";
+import { type CheckKind, commonConfig, type Judge, namedOnce } from "../check.ts";
 import { judgeLater } from "../later.ts";
 
 const path = z.string().check(z.regex(/^\//, "a full path"), z.maxLength(4_096));
@@ -51,16 +51,7 @@ export type Plugin = z.infer<typeof Plugin>;
 
 const Config = z.strictObject({
   ...commonConfig({ every: "slow", holdOnMs: 65_000, holdOffMs: 60_000, deadlineMs: 60_000 }),
-  plugins: z._default(
-    z.array(Plugin).check(
-      z.maxLength(100),
-      z.refine(
-        (all) => new Set(all.map(({ name }) => name)).size === all.length,
-        "each plugin needs a name of its own",
-      ),
-    ),
-    [],
-  ),
+  plugins: z._default(z.array(Plugin).check(z.maxLength(100), namedOnce), []),
 });
 export type CommandConfig = z.infer<typeof Config>;
 

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { type CheckKind, commonConfig, highBand, type Judge } from "../check.ts";
+import { type CheckKind, commonConfig, highBand, type Judge, namedOnce } from "../check.ts";
 import { judgeLater } from "../later.ts";
 
 const HOUR = 3_600_000;
@@ -85,16 +85,7 @@ export type DatabaseConfig = z.infer<typeof Database>;
 
 const Config = z.strictObject({
   ...commonConfig({ every: "slow", holdOnMs: 0, holdOffMs: 0, deadlineMs: 60_000 }),
-  databases: z._default(
-    z.array(Database).check(
-      z.maxLength(30),
-      z.refine(
-        (all) => new Set(all.map(({ name }) => name)).size === all.length,
-        "each database needs a name of its own",
-      ),
-    ),
-    [],
-  ),
+  databases: z._default(z.array(Database).check(z.maxLength(30), namedOnce), []),
 });
 export type DatabasesConfig = z.infer<typeof Config>;
 

@@ -85,7 +85,7 @@ export class Look {
   async lines(name: string): Promise<Text | undefined> {
     const known = this.#texts.get(name);
     if (known !== undefined || this.#config.secret) return known;
-    const read = await this.#readFile(name).catch(() => undefined);
+    const read = await this.#readFile(name).catch(() => undefined); // the verdict says that it cannot be read
     return read?.got === "whole" ? this.#textOf(read.bytes) : undefined;
   }
 

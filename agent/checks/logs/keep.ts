@@ -54,7 +54,7 @@ export class LogsKeep {
     const kept = this.#slots.map((slot) => parse(slot.read()));
     const turns: number[] = [];
     for (const name of FILES) {
-      const bytes = await this.#keep.folder.read(name, MOST_BYTES + 2 * PAGE).catch(() => undefined);
+      const bytes = await this.#keep.folder.read(name, MOST_BYTES + 2 * PAGE).catch(() => undefined); // the disk check says what is wrong with it
       const one = parse(bytes?.toString("utf8"));
       turns.push(one?.turn ?? 0);
       kept.push(one);

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { SEVERITIES } from "../../../protocol/severity.ts";
-import { commonConfig, highBand, lowBand } from "../check.ts";
+import { commonConfig, highBand, lowBand, namedOnce } from "../check.ts";
 import { regexFault } from "../regex-lint.ts";
 
 const text = (most: number) => z.string().check(z.minLength(1), z.maxLength(most));
@@ -149,10 +149,7 @@ export type Target = HttpTarget | TcpTarget;
 export const ServiceConfig = z.strictObject({
   ...commonConfig({ every: "slow", holdOnMs: 20_000, holdOffMs: 20_000, deadlineMs: 15_000 }),
   targets: z._default(
-    z.array(z.discriminatedUnion("type", [HttpTarget, TcpTarget])).check(
-      z.maxLength(50),
-      z.refine((all) => new Set(all.map(({ name: one }) => one)).size === all.length, "names must differ"),
-    ),
+    z.array(z.discriminatedUnion("type", [HttpTarget, TcpTarget])).check(z.maxLength(50), namedOnce),
     [],
   ),
 });

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { SEVERITIES } from "../../../protocol/severity.ts";
-import { commonConfig, highBand } from "../check.ts";
+import { commonConfig, highBand, namedOnce } from "../check.ts";
 
 const text = (most: number) => z.string().check(z.minLength(1), z.maxLength(most));
 const path = z.string().check(z.regex(/^\/.{1,4000}$/, "an absolute path"));
@@ -74,13 +74,7 @@ export type Device = z.infer<typeof Device>;
 
 export const SwitchConfig = z.strictObject({
   ...commonConfig({ every: "slow", holdOnMs: 20_000, holdOffMs: 60_000, deadlineMs: 15_000 }),
-  devices: z._default(
-    z.array(Device).check(
-      z.maxLength(32),
-      z.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "names must differ"),
-    ),
-    [],
-  ),
+  devices: z._default(z.array(Device).check(z.maxLength(32), namedOnce), []),
   /** Frames with errors, in and out. */
   errorsPerMin: z.prefault(
     z.strictObject({

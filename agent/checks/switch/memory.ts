@@ -23,7 +23,7 @@ export interface Memory {
 
 /** Reads what was kept; without `keep` (a round by hand) nothing outlives us. */
 export async function openMemory(keep: Keep | undefined, devices: readonly string[]): Promise<Memory> {
-  const bytes = await keep?.folder.read(NAME, MOST_BYTES).catch(() => undefined);
+  const bytes = await keep?.folder.read(NAME, MOST_BYTES).catch(() => undefined); // the disk check says what is wrong with it
   const slot = keep?.slot(SLOT);
   const ports = new Map(
     Object.entries(read(Ports, bytes?.toString("utf8")) ?? {}).filter(([name]) => devices.includes(name)),
