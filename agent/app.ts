@@ -12,19 +12,18 @@ import type { Draft } from "../protocol/record.ts";
 import { explain } from "./alarms/causes.ts";
 import { debounce } from "./alarms/debounce.ts";
 import { actives, restore, retire, waits } from "./alarms/ledger.ts";
-import { configured, everyCheck } from "./checks/all.ts";
 import {
   beginOrLater,
   type CheckConfig,
   type CheckKind,
   type CheckPorts,
+  type Configured,
   type Judge,
   type Keep,
   type Verdict,
 } from "./checks/check.ts";
 import { chooseVolumes, parseMountInfo } from "./checks/mounts.ts";
 import { type SelfCheck, selfCheck } from "./checks/self/self.ts";
-import type { AgentConfig } from "./config.ts";
 import { Answers, type DailyParts, lookForDaily } from "./daily.ts";
 import { discreet, discreetSubjects } from "./discreet.ts";
 import { Figures } from "./figures.ts";
@@ -33,11 +32,14 @@ import { type Courier, startCourier } from "./outbox/courier.ts";
 import { InventoryPost } from "./outbox/inventory-post.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { type Entry, type Result, type Tick, walkRounds } from "./rounds.ts";
+import type { RunConfig } from "./run-config.ts";
 
 /** What does a device do by itself? It checks itself, remembers what changed, and tells it until it was heard. */
 
 export interface AgentParts {
-  config: AgentConfig;
+  config: RunConfig;
+  /** Every check with its part of the config, but `self`. */
+  checks: readonly Configured[];
   /** SHA-256 of the config file, told in `info`. */
   configHash: string;
   version: string;
@@ -171,16 +173,16 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
   log.info({ event: "agent.stopping" }, "saying goodbye");
 }
 
-const dailyLookMs = ({ rounds }: AgentConfig): number => Math.min(DAILY_LOOK.rounds * rounds.slowMs, DAILY_LOOK.mostMs);
+const dailyLookMs = ({ rounds }: RunConfig): number => Math.min(DAILY_LOOK.rounds * rounds.slowMs, DAILY_LOOK.mostMs);
 
 /** What the day's check is made of: every check there is, whether it runs or not. */
 function dailyPart(
-  { config, clock, log, outbox, version, configHash }: AgentParts,
+  { config, checks, clock, log, outbox, version, configHash }: AgentParts,
   posts: readonly Post[],
   self: SelfCheck,
   redact: Redact,
 ): Omit<DailyParts, "answers" | "tell"> {
-  const all = [...everyCheck(config.checks), { kind: self, config: config.checks.self }];
+  const all = [...checks, { kind: self, config: config.checks.self }];
   const running = new Set(posts.map(({ id }) => id));
   return {
     ...{ clock, log, device: config.device, config: config.daily, slowMs: config.rounds.slowMs },
@@ -243,17 +245,15 @@ function courierPart({
 
 /** Begins every check that is configured and that this machine has. */
 function begin(
-  { config, log }: AgentParts,
+  { config, checks, log }: AgentParts,
   ports: CheckPorts,
   self: SelfCheck,
   stack: AsyncDisposableStack,
   isImpatient: (check: string) => boolean,
 ): Post[] {
-  const all = [
-    ...configured(config.checks),
-    ...(config.checks.self.enabled ? [{ kind: self as CheckKind, config: config.checks.self }] : []),
-  ];
+  const all = [...checks, { kind: self as CheckKind, config: config.checks.self }];
   return all.flatMap(({ kind, config: own }): Post[] => {
+    if (!own.enabled) return [];
     const judge = beginOrLater(kind, own, ports);
     if (judge === undefined) {
       log.info({ event: "check.not_present", check: kind.id }, "this machine has no such thing");

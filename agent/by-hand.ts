@@ -6,8 +6,15 @@ import type { Machine } from "../platform/machine.ts";
 import { redactor } from "../platform/redact.ts";
 import { runProgram } from "../platform/run.ts";
 import { Failure } from "../protocol/failure.ts";
-import { type Configured, everyCheck } from "./checks/all.ts";
-import { beginOrLater, type CheckKind, type CheckPorts, type Judge, type Verdict } from "./checks/check.ts";
+import { everyCheck } from "./checks/all.ts";
+import {
+  beginOrLater,
+  type CheckKind,
+  type CheckPorts,
+  type Configured,
+  type Judge,
+  type Verdict,
+} from "./checks/check.ts";
 import { AgentConfig } from "./config.ts";
 import { type Entry, runOnce } from "./rounds.ts";
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../platform/clock.ts";
-import { parseConfig, readConfigText } from "../platform/config-file.ts";
+import { readConfigText } from "../platform/config-file.ts";
 import { folderAt } from "../platform/files.ts";
 import { leaveAfter } from "../platform/leave.ts";
 import { openLog } from "../platform/log.ts";
@@ -15,7 +15,7 @@ import { heapTidier } from "../platform/tidy-heap.ts";
 import { Failure } from "../protocol/failure.ts";
 import { VERSION } from "../protocol/version.ts";
 import { runAgent } from "./app.ts";
-import { AgentConfig } from "./config.ts";
+import { parseRunConfig } from "./run-config.ts";
 
 const HELP = `vigil-agent [run] [--config FILE]        看护本设备，直到被停止 · watch this device until stopped
 vigil-agent check [--check ID[,ID]] [--config FILE] [--json] [--lang zh|en]
@@ -50,7 +50,7 @@ const COMMANDS = ["run", "check", "daily", "config", "inventory", "data", "datab
 
 async function run(file: string, stop: AbortSignal): Promise<number> {
   const text = await readConfigText(file);
-  const config = parseConfig(text, AgentConfig, file);
+  const { config, checks } = await parseRunConfig(text, file);
   const { openJournal } = await import("./outbox/journal.ts");
   const clock = systemClock;
   const log = openLog(config.logLevel, "agent", redactor(config.secretWords));
@@ -62,6 +62,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
   await runAgent(
     {
       config,
+      checks,
       configHash: createHash("sha256").update(text).digest("hex"),
       version: VERSION,
       clock,

@@ -83,6 +83,13 @@ ${services.names.map((name) => `  Process "${name}"`).join("\n")}
 </Plugin>
 `;
 
+/** How a program is started; `memoryMax`: the limit its unit sets, bytes. */
+interface Started {
+  argv: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  memoryMax?: number;
+}
+
 /** One program under measurement. */
 class Candidate implements Disposable {
   readonly name: string;
@@ -92,9 +99,9 @@ class Candidate implements Disposable {
   #cpu0 = 0;
   #written0 = 0;
 
-  constructor(folder: string, name: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(folder: string, name: string, { argv, env = {}, memoryMax }: Started) {
     this.name = name;
-    this.#group = makeGroup(name);
+    this.#group = makeGroup(name, memoryMax === undefined ? {} : { memoryMax });
     this.#pid = this.#group.start(argv, join(folder, `${name}.log`), env).pid;
   }
   begin(): void {
@@ -128,7 +135,7 @@ function startAgent(
   { services, log, file, nic }: Watched,
 ): Candidate {
   const own = join(folder, name);
-  const { argv, env } = install("agent", own, {
+  const shipped = install("agent", own, {
     device: `bench-${name}`,
     brokers: [broker.asTls(`bench-${name}`)],
     stateDir: join(own, "state"),
@@ -143,7 +150,7 @@ function startAgent(
       network: { ...loopbackOnly.network, interfaces: { [nic]: {} } },
     },
   });
-  return new Candidate(folder, name, argv, env);
+  return new Candidate(folder, name, shipped);
 }
 
 function startPeers(folder: string, broker: TlsBroker, watched: Watched, scrapePort: number): Candidate[] {
@@ -154,14 +161,16 @@ function startPeers(folder: string, broker: TlsBroker, watched: Watched, scrapeP
   const monitrc = written("monitrc", monit(folder, watched));
   const collectdConf = written("collectd.conf", collectd(folder, watched, broker.plainPort));
   return [
-    new Candidate(folder, "monit", [programPath("monit"), "-I", "-c", monitrc]),
-    new Candidate(folder, "collectd", [programPath("collectd"), "-f", "-C", collectdConf]),
-    new Candidate(folder, "node_exporter", [
-      programPath("prometheus-node-exporter"),
-      "--collector.disable-defaults",
-      ...EXPORTER_CHECKS.map((name) => `--collector.${name}`),
-      `--web.listen-address=127.0.0.1:${scrapePort}`,
-    ]),
+    new Candidate(folder, "monit", { argv: [programPath("monit"), "-I", "-c", monitrc] }),
+    new Candidate(folder, "collectd", { argv: [programPath("collectd"), "-f", "-C", collectdConf] }),
+    new Candidate(folder, "node_exporter", {
+      argv: [
+        programPath("prometheus-node-exporter"),
+        "--collector.disable-defaults",
+        ...EXPORTER_CHECKS.map((name) => `--collector.${name}`),
+        `--web.listen-address=127.0.0.1:${scrapePort}`,
+      ],
+    }),
   ];
 }
 
@@ -172,7 +181,7 @@ function startBareNode(folder: string): Candidate {
     0,
     argv.findIndex((word) => word.endsWith("/agent.js")),
   );
-  return new Candidate(folder, "node-1s-timer", [...node, "-e", "setInterval(() => {}, 1000)"], env);
+  return new Candidate(folder, "node-1s-timer", { argv: [...node, "-e", "setInterval(() => {}, 1000)"], env });
 }
 
 /** What Prometheus would do to node_exporter, until `signal` aborts. */

@@ -55,6 +55,7 @@ export async function startTlsBroker(folder: string, more: readonly string[] = [
   const broker = await startMosquitto({
     config: [
       ...more,
+      "set_tcp_nodelay true", // as in deploy/mosquitto/vigil.conf
       `listener ${tlsPort} 127.0.0.1`,
       "tls_version tlsv1.3",
       ...[`cafile ${ca.ca}`, `certfile ${ca.server.cert}`, `keyfile ${ca.server.key}`],

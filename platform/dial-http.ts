@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { Failure } from "../protocol/failure.ts";
 import type { CertificateFacts } from "./certificate-facts.ts";
 import { type Dial, failureOf, type Line, onLine, open, type Place } from "./dial.ts";
-import { openTls, type TlsOptions } from "./dial-tls.ts";
+import { openTrusted, type TlsOptions } from "./dial-tls.ts";
 
 /** One HTTP/1.1 request on a connection of its own. */
 export interface HttpOrder extends TlsOptions {
@@ -110,12 +110,8 @@ async function openFor(url: URL, order: HttpOrder, line: Line): Promise<Opened> 
     const { socket, ms, address } = await open(to, line);
     return { socket, facts: { address, connectMs: ms } };
   }
-  const { socket, ms, address, handshakeMs, trust, certificate, chainNotAfterMs } = await openTls(to, order, line);
-  if (trust.ok) return { socket, facts: { address, connectMs: ms, handshakeMs, certificate, chainNotAfterMs } };
-  const { subject, issuer, notBeforeMs, notAfterMs } = certificate;
-  throw new Failure("DIAL_UNTRUSTED", `the certificate of ${url.host} is not trusted: ${trust.why}`, {
-    facts: { place: url.host, why: trust.why, subject, issuer, notBeforeMs, notAfterMs },
-  });
+  const { socket, ms, address, handshakeMs, certificate, chainNotAfterMs } = await openTrusted(to, order, line);
+  return { socket, facts: { address, connectMs: ms, handshakeMs, certificate, chainNotAfterMs } };
 }
 
 /** Sends the request and resolves when the head of the final answer is there. */

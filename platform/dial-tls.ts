@@ -74,6 +74,19 @@ export async function openTls(to: Place, options: TlsOptions, line: Line): Promi
   };
 }
 
+/** The same, verified: what cannot be trusted is Failure DIAL_UNTRUSTED with the facts of the certificate. */
+export async function openTrusted(to: Place, options: TlsOptions, line: Line): ReturnType<typeof openTls> {
+  const opened = await openTls(to, options, line);
+  const { trust, certificate } = opened;
+  if (trust.ok) return opened;
+  opened.socket.destroy();
+  const place = placeName(to);
+  const { subject, issuer, notBeforeMs, notAfterMs } = certificate;
+  throw new Failure("DIAL_UNTRUSTED", `the certificate of ${place} is not trusted: ${trust.why}`, {
+    facts: { place, why: trust.why, subject, issuer, notBeforeMs, notAfterMs },
+  });
+}
+
 /**
  * One socket from the start. A TLS socket around a plain one would crash Node 24 (SIGSEGV) when the plain one is
  * destroyed before it.

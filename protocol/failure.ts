@@ -68,6 +68,32 @@ export const FAILURES = {
   },
   DIAL_REDIRECT: { retry: true, help: "Redirected too often or to another host: configure the address it leads to." },
   DIAL_LOCAL: { retry: true, help: "This machine itself could not open the connection: see the error in the facts." },
+  STREAM_TIMEOUT: {
+    retry: true,
+    help: "The media server took the connection but does not answer this request: it hangs. Restart it.",
+  },
+  STREAM_AUTH: {
+    retry: false,
+    help: "The media server refused user name or password: correct them. No new try is made before the config changes, or for 30 minutes: accounts are locked after wrong ones.",
+  },
+  STREAM_STATUS: {
+    retry: true,
+    help: "The media server refused the request: see the status. 404: the name of the stream is wrong, or nobody publishes it.",
+  },
+  STREAM_PROTOCOL: {
+    retry: true,
+    help: "What came is not the protocol of the address: check port and scheme, and what answers there.",
+  },
+  STREAM_ENDED: { retry: true, help: "The other side ended the stream: see how, and the log of encoder or forwarder." },
+  STREAM_UNSUPPORTED: {
+    retry: false,
+    help: "The stream has no track, transport or container this agent can read: the message says what it has.",
+  },
+  PICTURE_DECODER: {
+    retry: false,
+    help: "No ffmpeg on this device, so the picture itself stays unknown: apt-get install ffmpeg, or switch `picture` off.",
+  },
+  PICTURE_BROKEN: { retry: true, help: "The decoder could not read a keyframe: the encoder writes damaged pictures." },
   SNMP_AUTH: {
     retry: true,
     help: "The device refuses user, password or protocol (SNMPv3): compare them with its own.",

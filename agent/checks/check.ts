@@ -202,6 +202,12 @@ export const commonConfig = (defaults: {
   deadlineMs: ms(defaults.deadlineMs ?? 5_000, 600_000),
 });
 
+/** A check and its part of the config. */
+export interface Configured {
+  kind: CheckKind;
+  config: CheckConfig;
+}
+
 /** Two thresholds of one severity: past `raise` it is on, only past `clear` it is off again. */
 export interface Band {
   raise: number;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type AgentParts, runAgent } from "../../agent/app.ts";
+import { everyCheck } from "../../agent/checks/all.ts";
 import type { Verdict } from "../../agent/checks/check.ts";
 import { AgentConfig } from "../../agent/config.ts";
 import { Figures } from "../../agent/figures.ts";
@@ -58,14 +59,16 @@ function agentOf({
   const link = new FakeLink();
   const pings: number[] = [];
   const stop = new AbortController();
+  const parsed = AgentConfig.parse({
+    device: "ft-0042",
+    brokers: [{ host: "broker.example", port: 1883 }],
+    ...config,
+    checks: { ...OFF, ...checks },
+  });
   const done = runAgent(
     {
-      config: AgentConfig.parse({
-        device: "ft-0042",
-        brokers: [{ host: "broker.example", port: 1883 }],
-        ...config,
-        checks: { ...OFF, ...checks },
-      }),
+      config: parsed,
+      checks: everyCheck(parsed.checks),
       configHash: "0",
       version: "0.0.0",
       clock,
@@ -411,7 +414,7 @@ describe("the day's check", () => {
     expect([days.length, dates.size]).toEqual([3, 3]);
     expect(agent.link.said.filter(({ topic }) => topic.endsWith("/daily")).length).toBeGreaterThanOrEqual(3);
     for (const { checks } of days) {
-      expect(new Set(checks.map(({ check }) => check)).size).toBe(18);
+      expect(new Set(checks.map(({ check }) => check)).size).toBe(19);
       const memory = checks.find(({ check }) => check === "memory");
       expect(memory).toMatchObject({ subject: "ram", state: "ok", readings: { available_pct: 90 } });
       expect(memory).not.toHaveProperty("age_s"); // asked anew, though its own time comes once a day

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { type CheckKind, commonConfig, type Judge, namedOnce } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 
 const path = z.string().check(z.regex(/^\//, "a full path"), z.maxLength(4_096));
 const word = z.string().check(
@@ -58,7 +59,7 @@ export type CommandConfig = z.infer<typeof Config>;
 /** What do programs of the Monitoring Plugins API say? */
 export const commands: CheckKind<CommandConfig> = {
   id: "command",
-  name: { zh: "插件", en: "Plugins" },
+  name: NAMES.command,
   Config,
   titles: {
     warning: { zh: "插件报警告", en: "Plugin says warning" },

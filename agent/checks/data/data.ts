@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { type CheckKind, commonConfig, highBand, type Judge, lowBand } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 import { subjectOf } from "./name.ts";
 
 const HOUR = 3_600_000;
@@ -84,7 +85,7 @@ export type DataConfig = z.infer<typeof Config>;
 /** Is there as much data as there should be, and does it move? */
 export const data: CheckKind<DataConfig> = {
   id: "data",
-  name: { zh: "数据量", en: "Data" },
+  name: NAMES.data,
   Config,
   titles: {
     count: { zh: "文件数量超出范围", en: "Number of files out of range" },

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { type CheckKind, commonConfig, highBand, type Judge, namedOnce } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 
 const HOUR = 3_600_000;
 const path = z.string().check(z.regex(/^\//, "a full path"), z.maxLength(4_096));
@@ -92,7 +93,7 @@ export type DatabasesConfig = z.infer<typeof Config>;
 /** Have the databases room, and do they answer? */
 export const databases: CheckKind<DatabasesConfig> = {
   id: "database",
-  name: { zh: "数据库", en: "Databases" },
+  name: NAMES.database,
   Config,
   titles: {
     size: { zh: "数据库占用空间过大", en: "Database too large" },

@@ -109,6 +109,15 @@ export function calmAround(space: Space, limits: MountLimits): Calm {
 export const isCalm = ({ bytes, inodes: nodes }: Calm, { freeBytes, freeInodes }: Space): boolean =>
   freeBytes > bytes[0] && freeBytes < bytes[1] && freeInodes > nodes[0] && freeInodes < nodes[1];
 
+/** Faster than any disk of a device writes, bytes a second, or makes files, inodes a second. */
+const FASTEST = { bytes: 1e9, inodes: 1e5 };
+
+/** For how long nothing can be crossed, ms: 0 where there is an edge above, since room comes back in one moment. */
+export function calmForMs({ bytes, inodes: nodes }: Calm, { freeBytes, freeInodes }: Space): number {
+  if (Math.min(bytes[1], nodes[1]) < Number.POSITIVE_INFINITY) return 0;
+  return 1_000 * Math.min((freeBytes - bytes[0]) / FASTEST.bytes, (freeInodes - nodes[0]) / FASTEST.inodes);
+}
+
 const edges = (bands: Bands): number[] =>
   Object.values(bands).flatMap((band) => (band === undefined ? [] : [band.raise, band.clear]));
 

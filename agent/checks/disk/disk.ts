@@ -4,7 +4,7 @@ import { type ProbeWrite, probeFile } from "../../../platform/probe-file.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type CheckKind, type Judge, type Judged, Latch, type LocalPorts, type Verdict } from "../check.ts";
 import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "../mounts.ts";
-import { type Calm, calmAround, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./conditions.ts";
+import { type Calm, calmAround, calmForMs, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./conditions.ts";
 import { DiskConfig, limitsFor, type MountLimits } from "./config.ts";
 import { openProbes, type WriteProbes } from "./probe.ts";
 import { type Answer, type AskRemote, openRemote } from "./remote.ts";
@@ -19,6 +19,8 @@ interface Watched {
   latch: Latch;
   /** Set once judged, for a volume that cannot hang. */
   calm?: Calm;
+  /** No write can have used up the calm before, monotonic ms. */
+  calmUntil: number;
   totalBytes: number;
 }
 
@@ -76,10 +78,15 @@ class DiskJudge implements Judge {
     this.#askRemote = openRemote(machine, clock);
   }
 
-  /** A volume that fills up is asked about at once: in ten seconds an SD card takes 200 MB. */
+  /** A volume that fills up is asked about at once: in ten seconds an SD card takes 200 MB. One with room to spare is left alone. */
   stirred(): boolean {
-    for (const { calm, volume } of this.#watched.values()) {
-      if (calm !== undefined && !isCalm(calm, this.#machine.space(volume.mount.point))) return true;
+    const now = this.#clock.now();
+    for (const watched of this.#watched.values()) {
+      const { calm, volume } = watched;
+      if (calm === undefined || now < watched.calmUntil) continue;
+      const space = this.#machine.space(volume.mount.point);
+      if (!isCalm(calm, space)) return true;
+      watched.calmUntil = now + calmForMs(calm, space);
     }
     return false;
   }
@@ -119,6 +126,7 @@ class DiskJudge implements Judge {
         trend: isSame ? known.trend : openFillTrend(this.#config.forecastWindowMs),
         latch: isSame ? known.latch : new Latch(),
         totalBytes: isSame ? known.totalBytes : 0,
+        calmUntil: 0,
       });
     }
     this.#seen = text;
@@ -181,7 +189,10 @@ class DiskJudge implements Judge {
       space,
       fall: watched.trend.fall(),
     };
-    if (volume.reach !== "remote") watched.calm = calmAround(space, limits);
+    if (volume.reach !== "remote") {
+      watched.calm = calmAround(space, limits);
+      watched.calmUntil = this.#clock.now() + calmForMs(watched.calm, space);
+    }
     return judgeVolume(facts, watched.latch);
   }
 

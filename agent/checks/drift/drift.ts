@@ -1,11 +1,12 @@
 import type { CheckKind, Judge } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 import { DriftConfig } from "./config.ts";
 
 /** Are the files still as somebody signed them off? */
 export const drift: CheckKind<DriftConfig> = {
   id: "drift",
-  name: { zh: "配置漂移", en: "Config drift" },
+  name: NAMES.drift,
   Config: DriftConfig,
   titles: {
     changed: { zh: "配置与基线不一致", en: "Config differs from its baseline" },

@@ -67,7 +67,7 @@ const Change = z.strictObject({
 
 export const LogsConfig = z
   .strictObject({
-    ...commonConfig({ every: "fast", holdOnMs: 0, holdOffMs: 0, deadlineMs: 10_000 }),
+    ...commonConfig({ every: "slow", holdOnMs: 0, holdOffMs: 0, deadlineMs: 10_000 }),
     /** The machine's own logs: the journal of systemd where it is, else the kernel's log and syslog files. */
     system: z._default(z.boolean(), true),
     journal: z.prefault(

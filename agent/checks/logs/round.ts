@@ -53,6 +53,8 @@ export class LogRounds implements Judge {
   #isOpen = false;
   /** A hit is kept in its round; and where we stand at the start is a place to come back to. */
   #mustSave = true;
+  /** More may be there than the last round had time for. */
+  #isBehind = false;
   /**
    * Lines came in which nothing was found: place and counts are kept together, so whoever starts from an older place counts
    * the same again. That may wait for the next reckoning, which spares most rounds their write.
@@ -86,6 +88,11 @@ export class LogRounds implements Judge {
       throw cause;
     });
     return this.#opening.then(() => this.#judge());
+  }
+
+  /** A log that has more than one round could read goes on in the next fast one. */
+  stirred(): boolean {
+    return this.#isBehind;
   }
 
   close(): void {
@@ -227,7 +234,9 @@ export class LogRounds implements Judge {
       post.lost = lost;
     }
     moved = this.#pollKernel(now, budget.more) || moved;
-    return this.#journal?.log.poll() || moved;
+    moved = this.#journal?.log.poll() || moved;
+    this.#isBehind = budget.bytes <= 0 || !budget.more();
+    return moved;
   }
 
   #lookReach(now: number): void {

@@ -1,11 +1,12 @@
 import type { CheckKind } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 import { ServiceConfig } from "./config.ts";
 
 /** Do the services this device offers or needs answer, rightly and in time? */
 export const services: CheckKind<ServiceConfig> = {
   id: "service",
-  name: { zh: "服务", en: "Services" },
+  name: NAMES.service,
   Config: ServiceConfig,
   titles: {
     down: { zh: "服务无法访问", en: "Service does not answer" },

@@ -1,11 +1,12 @@
 import type { CheckKind } from "../check.ts";
 import { judgeLater } from "../later.ts";
+import { NAMES } from "../names.ts";
 import { SwitchConfig } from "./config.ts";
 
 /** Are the switches and routers around us there, and do their ports carry what they should? */
 export const switches: CheckKind<SwitchConfig> = {
   id: "switch",
-  name: { zh: "网络设备", en: "Switches and routers" },
+  name: NAMES.switch,
   Config: SwitchConfig,
   titles: {
     unreachable: { zh: "网络设备无响应", en: "Network device does not answer" },

@@ -525,13 +525,15 @@ describe("the forecast", () => {
 
 describe("a look between rounds", () => {
   test("finds nothing while free room stays between two thresholds, and stirs as soon as one is crossed, either way", async () => {
-    const { board, round, judge } = start("x86-vm");
+    const { board, round, judge, clock } = start("x86-vm");
     board.spaces.set("/", free(50));
     await round();
     for (const pct of [50, 30, 18, 90]) {
+      await clock.wind(300_000);
       board.spaces.set("/", free(pct));
       expect(judge.stirred?.(), `${pct} % free`).toBe(false);
     }
+    await clock.wind(300_000);
     board.spaces.set("/", free(14));
     expect(judge.stirred?.()).toBe(true);
     expect(judged(await round(), "/").grade).toBe("minor");
@@ -540,10 +542,22 @@ describe("a look between rounds", () => {
     expect(judge.stirred?.()).toBe(true);
   });
 
+  test("does not look where no disk could have written so much since", async () => {
+    const { board, round, judge, clock } = start("x86-vm");
+    board.spaces.set("/", PLENTY);
+    expect(judged(await round(), "/").grade).toBe("ok");
+    board.spaces.set("/", new Error("it was looked at"));
+    await clock.wind(4_000); // 4 GB at most are written by now, or 400,000 files
+    expect(judge.stirred?.()).toBe(false);
+    await clock.wind(2_000);
+    expect(() => judge.stirred?.()).toThrow("looked at");
+  });
+
   test("minds inodes and the floor in bytes as well", async () => {
-    const { board, round, judge } = start("x86-vm", { floorBytes: { major: { raise: 2 * GB, clear: 3 * GB } } });
+    const { board, round, judge, clock } = start("x86-vm", { floorBytes: { major: { raise: 2 * GB, clear: 3 * GB } } });
     board.spaces.set("/", free(50));
     await round();
+    await clock.wind(300_000);
     board.spaces.set("/", free(25));
     expect(judge.stirred?.()).toBe(true);
     board.spaces.set("/", { ...free(50), freeInodes: 1 });

@@ -1,0 +1,297 @@
+import { rank, type Severity } from "../../../protocol/severity.ts";
+import { type Cause, causesOf, type Expect, isProven, type Seen, type StreamClass, seconds, videoOf } from "./causes.ts";
+import { type Conclusion, type JudgeMemory, REASONS, type Reason, type StreamState } from "./conclusion.ts";
+import { failedAs, type FailureLike } from "./failed.ts";
+import type { SessionFigures } from "./figures.ts";
+import { type Answers, hopOf, type PassiveLooks, type WayFacts } from "./hop.ts";
+import { type Learnt, NOTHING_LEARNT } from "./learn.ts";
+import { judgeCounters } from "./passive-judge.ts";
+import type { PictureView } from "./picture.ts";
+import { DEFAULT_THRESHOLDS, type Thresholds } from "./thresholds.ts";
+
+/** Is the stream alive, and if not, what is the one cause and at which hop does it lie? Pure. */
+
+export interface JudgeInput {
+  /** Monotonic ms of this look. */
+  at: number;
+  /** Of the running session. */
+  figures?: SessionFigures | undefined;
+  /** Of the last try, until a session plays again. */
+  failure?: FailureLike | undefined;
+  /** Of the picture tier; left out where it is switched off. */
+  picture?: PictureView | undefined;
+  /** Two looks at the counters, at least 2 s apart. */
+  passive?: PassiveLooks | undefined;
+  learnt?: Learnt | undefined;
+  thresholds?: Thresholds;
+  expect: Expect;
+  streamClass: StreamClass;
+  answers: Answers;
+  way?: WayFacts;
+  /** Whether our own wall clock is known to be right; false keeps the source's clock unjudged. */
+  clockTrusted?: boolean;
+  /** Monotonic ms. */
+  lastGoodAt?: number | undefined;
+  /** The conclusion before this one; undefined after a restart. */
+  before?: Conclusion | undefined;
+}
+
+/** The session ended: the next try says more about why, so that is waited for. */
+const ENDED_MS = 1_500;
+/** Of a dead stream another reason takes over after so long, when it lies deeper; when it is milder, after so long. */
+const DEEPER_MS = 20_000;
+const MILDER_MS = 30_000;
+/** Low bit rate waits so long for the picture to explain it, where there is one. */
+const EXPLAIN_MS = 4_000;
+/** After a restart an alarm that is not measured yet stays for so long; for a picture not seen yet, for so long. */
+const SETTLE_MS = 20_000;
+const SETTLE_PICTURE_MS = 300_000;
+
+const DEAD: ReadonlySet<Reason> = new Set([
+  "auth",
+  "refused",
+  "unreachable",
+  "hung",
+  "missing",
+  "protocol",
+  "ended",
+  "no_media",
+  "no_video",
+]);
+
+/** What one look found, before what was concluded earlier has its say. */
+interface Look {
+  causes: readonly Cause[];
+  proven: boolean;
+  /** Why nothing can be told. */
+  unknown: string;
+  /** What a proven stream says of itself. */
+  well: string;
+  ended?: Cause;
+  /** The bit rate is low, and a picture may yet explain it. */
+  low?: boolean;
+}
+
+/**
+ * Concludes how a stream stands: one state, and of all that is wrong the one root cause, in the order of REASONS.
+ *
+ * SEVERITY OF A REASON. The contract's levels are 一级 critical, 二级 major, 三级 minor; a warning is a latent fault without a
+ * clock. One stream is one terminal: dead, it is a 二级 (`thresholds.dead`: auth, refused, unreachable, hung, missing,
+ * protocol, ended; no_media and no_video from 10 s on, one grade less before). A frozen picture, and a black one without
+ * any sensor noise, show nothing: major. What hurts the picture but leaves it visible is a 三级: codec, resolution, stamps
+ * out of 0.5 to 2, keyframe, loss from 1 %, black, bitrate, an expected frame rate, no_audio. What nobody sees yet warns:
+ * loss from 0.5 %, stamps off by 3 %, one leap, suspect, the least usual frame rate, clock. 一级 is the desk's to give.
+ *
+ * ONE CAUSE PER FAULT. A reason stays the root while the fault lasts: symptoms that follow it (fewer frames, stamps behind)
+ * are measured only while frames flow; a dead stream keeps its first reason unless a deeper one holds for 20 s, or a milder
+ * one (the server is back, its media is not) for 30 s; what is left over after media came back belongs to it for 30 s. A
+ * dead stream is well again only when new media proves it (`isProven`), and before any proof a stream is `unknown`.
+ */
+export function conclude(input: JudgeInput): Conclusion {
+  const before = input.before?.memory === undefined ? undefined : input.before;
+  const memory: JudgeMemory = before?.memory ?? { bornAt: input.at, faultSeen: false };
+  const look = lookAt(input, (reason) => before?.reason === reason);
+  const root = rootOf(look.causes);
+  if (root !== undefined) return asFault(input, settle(input, before, memory, root), memory, root);
+  if (look.proven) return asWell(input, look, memory);
+  // nothing new is proven: a fault stands till something is
+  const waits = memory.next;
+  if (waits?.reason === "ended" && before?.reason === undefined && input.figures?.playingMs === undefined) {
+    if (input.at - waits.sinceAt >= ENDED_MS) {
+      const ended: Cause = { ...waits, state: "no_media" };
+      return asFault(input, { cause: ended, sinceAt: waits.sinceAt, seenAt: input.at }, memory, ended);
+    }
+  }
+  if (before?.reason !== undefined) return { ...before, memory: { ...memory, ...without(memory) } };
+  return unknown(input, look, memory);
+}
+
+function unknown(input: JudgeInput, look: Look, memory: JudgeMemory): Conclusion {
+  const { provenAt: _gap, next: _next, lowAt: _low, ...rest } = memory;
+  const waits = look.ended === undefined ? memory.next : endedNext(memory, look.ended, input);
+  const next = input.figures?.playingMs === undefined && waits?.reason === "ended" ? { next: waits } : {};
+  return { state: "unknown", says: sentence(look.unknown, input), memory: { ...rest, ...next } };
+}
+
+const endedNext = (memory: JudgeMemory, cause: Cause, input: JudgeInput): NonNullable<JudgeMemory["next"]> =>
+  memory.next?.reason === "ended"
+    ? memory.next
+    : { reason: "ended", sinceAt: input.at, severity: cause.severity, says: cause.says };
+
+/** A fault that goes on unproven is not proven alive. */
+function without({ provenAt: _provenAt, ...rest }: JudgeMemory): JudgeMemory {
+  return rest;
+}
+
+// ---------------------------------------------------------------------------------------------- what this look found
+
+function lookAt(input: JudgeInput, held: (reason: Reason) => boolean): Look {
+  const thresholds = input.thresholds ?? DEFAULT_THRESHOLDS;
+  const learnt = input.learnt ?? NOTHING_LEARNT;
+  const { figures, failure } = input;
+  if (figures?.playingMs !== undefined) {
+    const seen: Seen = { ...input, figures, learnt, thresholds, held };
+    const all = causesOf(seen).filter(({ reason }) => reason !== "clock" || input.clockTrusted !== false);
+    const causes = waitForPicture(all, input);
+    const proven = isProven(seen);
+    const low = causes.length < all.length;
+    if (causes.length > 0 || proven || failure === undefined)
+      return { causes, proven, low, unknown: unprovenBecause(figures), well: wellBecause(figures) };
+  }
+  if (failure !== undefined) return ofFailure(failure, input, thresholds, learnt);
+  if (figures !== undefined) return { causes: [], proven: false, unknown: unprovenBecause(figures), well: "" };
+  return ofCounters(input, thresholds, learnt);
+}
+
+function ofFailure(failure: FailureLike, input: JudgeInput, { dead }: Thresholds, learnt: Learnt): Look {
+  const as = failedAs(failure, input.way ?? {}, learnt.minutes > 0);
+  if ("unknown" in as) return { causes: [], proven: false, unknown: as.unknown, well: "" };
+  const says = failure.message.replace(` (${failure.code})`, "");
+  const cause: Cause = { ...as, severity: dead, says };
+  const nothing = { proven: false, unknown: `${says}; it is asked anew`, well: "" };
+  if (as.reason !== "ended" || input.before?.reason !== undefined) return { ...nothing, causes: [cause] };
+  const next = input.before?.memory?.next;
+  const waited = next?.reason === "ended" && input.at - next.sinceAt >= ENDED_MS;
+  return { ...nothing, causes: waited ? [cause] : [], ended: cause };
+}
+
+function ofCounters(input: JudgeInput, thresholds: Thresholds, learnt: Learnt): Look {
+  const nothing: Look = { causes: [], proven: false, unknown: "nothing was measured of it yet", well: "" };
+  if (input.passive === undefined) return nothing;
+  const found = judgeCounters(input.passive, learnt, thresholds);
+  if (found === undefined) return { ...nothing, unknown: `the counters do not tell yet: ${input.passive.now.says}` };
+  if (found === "live") return { ...nothing, proven: true, well: `the counters move: ${input.passive.now.says}` };
+  return { ...nothing, causes: [found] };
+}
+
+/** A bit rate that falls may be a picture that went black or still, which takes its thumbnails to tell. */
+function waitForPicture(causes: readonly Cause[], { at, picture, before }: JudgeInput): readonly Cause[] {
+  if (picture === undefined || picture.state === "unknown" || before?.reason !== undefined) return causes;
+  const lowAt = before?.memory?.lowAt;
+  if (lowAt !== undefined && at - lowAt >= EXPLAIN_MS) return causes;
+  return causes.filter(({ reason }) => reason !== "bitrate");
+}
+
+function unprovenBecause(figures: SessionFigures): string {
+  const video = videoOf(figures);
+  if (figures.playingMs === undefined) return `a session is being opened for ${seconds(figures.ageMs)}`;
+  if (video === undefined || video.frames === 0) return `it plays for ${seconds(figures.playingMs)} without a frame yet`;
+  if (figures.warmingUp) return `${video.frames} frames came, which may be out of a cache`;
+  if (video.keyframes === 0) return `${video.frames} frames came, and no keyframe yet`;
+  return `${video.frames} frames came; for less than 3 s they went with the clock`;
+}
+
+function wellBecause(figures: SessionFigures): string {
+  const video = videoOf(figures);
+  if (video === undefined) return "";
+  const { fps, kbps, format } = video;
+  const parts = [
+    format === undefined ? video.codec : `${video.codec} ${format.width}x${format.height}`,
+    ...(fps === undefined ? [] : [`${fps.toFixed(1)} frames a second`]),
+    ...(kbps === undefined ? [] : [`${kbps.toFixed(0)} kbit/s`]),
+  ];
+  return `video lives: ${parts.filter((part) => part !== "").join(", ")}`;
+}
+
+const place = (reason: Reason): number => REASONS.indexOf(reason);
+
+function rootOf(causes: readonly Cause[]): Cause | undefined {
+  let root: Cause | undefined;
+  for (const cause of causes) if (root === undefined || place(cause.reason) < place(root.reason)) root = cause;
+  return root;
+}
+
+// --------------------------------------------------------------------------------------- what was concluded before
+
+interface Settled {
+  cause: Cause;
+  sinceAt: number;
+  seenAt: number;
+  next?: JudgeMemory["next"];
+}
+
+/** The root that this look has, or the one the fault began with, which it still is. */
+function settle({ at }: JudgeInput, before: Conclusion | undefined, memory: JudgeMemory, found: Cause): Settled {
+  const reason = before?.reason;
+  const anew: Settled = { cause: found, sinceAt: at, seenAt: at };
+  if (before === undefined || reason === undefined) return anew;
+  const { sinceAt = at, seenAt = at, next } = memory;
+  if (found.reason === reason) return { cause: found, sinceAt, seenAt: at };
+  const stays: Settled = { cause: { ...found, reason, state: before.state }, sinceAt, seenAt };
+  const waitingSince = next?.reason === found.reason ? next.sinceAt : at;
+  const waiting = {
+    ...stays,
+    next: { reason: found.reason, sinceAt: waitingSince, severity: found.severity, says: found.says },
+  };
+  if (found.reason === "auth") return anew;
+  const deeper = place(found.reason) < place(reason);
+  if (deeper && DEAD.has(reason)) return at - waitingSince >= DEEPER_MS ? anew : waiting;
+  if (deeper) return anew;
+  return at - seenAt >= MILDER_MS ? anew : waiting;
+}
+
+// -------------------------------------------------------------------------------------------------- how it is said
+
+function asFault(input: JudgeInput, settled: Settled, memory: JudgeMemory, found: Cause): Conclusion {
+  const { cause, sinceAt, seenAt, next } = settled;
+  const { provenAt: _provenAt, lowAt: _lowAt, next: _next, ...rest } = memory;
+  const own = cause.reason === found.reason;
+  const kept = own ? undefined : input.before;
+  const deeper = place(found.reason) < place(cause.reason);
+  // a deeper reason that does not hold for long enough yet already knows better where to look
+  const hopNow = hopOf(found.reason, input.answers, input.way ?? {}, input.passive, found.late);
+  const hop = own || deeper ? hopNow : (kept?.hop ?? hopNow);
+  const severity = severityOf(cause, kept, input.thresholds ?? DEFAULT_THRESHOLDS);
+  return {
+    state: cause.state,
+    reason: cause.reason,
+    hop,
+    severity,
+    says: sentence(own ? cause.says : `still after it: ${found.says}`, input),
+    ...(own && cause.value !== undefined ? { value: cause.value } : {}),
+    ...(own && cause.unit !== undefined ? { unit: cause.unit } : {}),
+    memory: { ...rest, faultSeen: true, sinceAt, seenAt, ...(next === undefined ? {} : { next }) },
+  };
+}
+
+/** A fault that goes on under its first reason stays as bad as it was. */
+function severityOf(cause: Cause, kept: Conclusion | undefined, { severities }: Thresholds): Severity {
+  const own = severities[cause.reason];
+  if (own !== undefined) return own;
+  const before = kept?.severity;
+  return before !== undefined && rank(before) > rank(cause.severity) ? before : cause.severity;
+}
+
+function asWell(input: JudgeInput, look: Look, memory: JudgeMemory): Conclusion {
+  const { at, picture } = input;
+  const { sinceAt: _since, seenAt: _seen, next: _next, lowAt: _low, ...rest } = memory;
+  const provenAt = memory.provenAt ?? at;
+  const unseen = picture?.state === "unknown" ? SETTLE_PICTURE_MS : SETTLE_MS;
+  const unsettled = !memory.faultSeen && at - memory.bornAt < SETTLE_PICTURE_MS * 2 && at - provenAt < unseen;
+  const still = picture?.state === "still" || isStillByNature(input);
+  const state: StreamState = still ? "still" : "ok";
+  const lowAt = look.low === true ? (memory.lowAt ?? at) : undefined;
+  return {
+    state,
+    says: still ? `${look.well}; ${picture?.says ?? "the picture stands still"}` : look.well,
+    ...(unsettled ? { holds: "critical" } : {}),
+    memory: { ...rest, provenAt, ...(lowAt === undefined ? {} : { lowAt }) },
+  };
+}
+
+/** A presentation that shows one page: frozen or suspect by sizes or motion is what it should be. */
+const isStillByNature = ({ picture, streamClass }: JudgeInput): boolean =>
+  streamClass === "presentation" && (picture?.state === "frozen" || picture?.state === "suspect");
+
+/** One sentence, with when it was well last. */
+function sentence(says: string, { at, lastGoodAt }: JudgeInput): string {
+  if (lastGoodAt === undefined || !(lastGoodAt <= at)) return says;
+  return `${says}; last well ${spanOf(at - lastGoodAt)} ago`;
+}
+
+function spanOf(ms: number): string {
+  const whole = Math.round(ms / 1000);
+  if (whole < 120) return `${whole} s`;
+  if (whole < 7_200) return `${Math.round(whole / 60)} min`;
+  return whole < 172_800 ? `${Math.round(whole / 3_600)} h` : `${Math.round(whole / 86_400)} days`;
+}

@@ -1,0 +1,157 @@
+import { existsSync } from "node:fs";
+import type { Clock } from "../platform/clock.ts";
+import { readConfig } from "../platform/config-file.ts";
+import type { Machine } from "../platform/machine.ts";
+import { type Redact, redactor } from "../platform/redact.ts";
+import { runProgram } from "../platform/run.ts";
+import { cleanJson } from "../platform/width.ts";
+import { Failure } from "../protocol/failure.ts";
+import type { Lang } from "./check-table.ts";
+import type { Conclusion } from "./checks/stream/conclusion.ts";
+import type { Target } from "./checks/stream/config.ts";
+import { StreamExaminer } from "./checks/stream/examine.ts";
+import { openTarget, type Secrets } from "./checks/stream/open.ts";
+import { serverTurns } from "./checks/stream/server-turn.ts";
+import { titleAt } from "./checks/stream/titles.ts";
+import { ANSWER_MS, CONNECT_MS, isOurs, wordsOf } from "./checks/stream/watch.ts";
+import { AgentConfig } from "./config.ts";
+import { type ProbeFlags, targetOfUrl } from "./probe-target.ts";
+import { exitOf, liveTable, type Seen, verdictText } from "./probe-view.ts";
+
+/** `vigil-agent probe`: the agent's own look at a stream, for a field engineer who stands before it. */
+
+export interface ProbeOrder extends ProbeFlags {
+  /** An address, or the name of a stream in the config. */
+  word: string;
+  config: string;
+  /** Whether the config was named by hand: then it must be there. */
+  seconds: string | undefined;
+  json: boolean;
+  lang: Lang;
+  clock: Clock;
+  machine: Machine;
+  signal: AbortSignal;
+  say(text: string): number;
+  /** Cells of the terminal that reads the verdict. */
+  columns: number | undefined;
+  /** Draws the table over itself; absent where nobody looks. */
+  draw: ((lines: readonly string[]) => void) | undefined;
+  /** Asks whoever sits there, without showing it; absent where nobody does. */
+  askPassword: ((user: string) => Promise<string>) | undefined;
+}
+
+const DRAW_MS = 500;
+const DEFAULT_SECONDS = 10;
+const MOST_SECONDS = 86_400;
+/** By hand there is no time to wait for a minute. */
+const PICTURE_EVERY_MS = 2_000;
+
+/** Probes, and prints the verdict. Exit code 0 alive, 1 alive but not well, 2 dead, 3 unknown. Throws Failure where it cannot be asked so. */
+export async function probe(order: ProbeOrder): Promise<number> {
+  const seconds = secondsOf(order.seconds);
+  const { target, redact } = await targetOf(order);
+  const secrets = await secretsOf(order, target);
+  const seen = await watchFor(seconds * 1_000, target, secrets, order);
+  order.draw?.([]);
+  const { conclusion } = seen;
+  const told: Seen = { ...seen, conclusion: { ...conclusion, says: redact(conclusion.says) } };
+  if (order.json) order.say(`${cleanJson(jsonOf(target, told, redact))}\n`);
+  else order.say(`${[...liveTable(told, order.lang), "", verdictText(told, order.lang, order.columns)].join("\n")}\n`);
+  return exitOf(conclusion);
+}
+
+function secondsOf(given: string | undefined): number {
+  const seconds = given === undefined ? DEFAULT_SECONDS : Number(given);
+  if (Number.isFinite(seconds) && seconds >= 1 && seconds <= MOST_SECONDS) return seconds;
+  throw new Failure("ARGUMENT_INVALID", `--seconds takes a number from 1 to ${MOST_SECONDS}`);
+}
+
+async function targetOf({ word, config, ...flags }: ProbeOrder): Promise<{ target: Target; redact: Redact }> {
+  if (word.includes("://")) {
+    const words = existsSync(config) ? (await readConfig(config, AgentConfig).catch(() => undefined))?.secretWords : [];
+    return { target: targetOfUrl(word, flags), redact: redactor(words ?? []) };
+  }
+  const { checks, secretWords } = await readConfig(config, AgentConfig);
+  const { targets } = checks.stream;
+  const target = targets.find(({ name }) => name === word);
+  if (target !== undefined) return { target, redact: redactor(secretWords) };
+  const known = targets.map(({ name }) => name).join(", ") || "none";
+  throw new Failure("ARGUMENT_INVALID", `no stream "${word.slice(0, 80)}" in ${config}; there are ${known}`);
+}
+
+/** Of a user given by hand: from the file, or from whoever sits there. Never from the command line. */
+async function secretsOf(
+  { user, passwordFile, askPassword }: ProbeOrder,
+  target: Target,
+): Promise<Secrets | undefined> {
+  const known = "passwordFile" in target && target.passwordFile !== undefined;
+  if (user === undefined || passwordFile !== undefined || known) return undefined;
+  if (askPassword === undefined)
+    throw new Failure("ARGUMENT_INVALID", "--user needs --password-file FILE (0600), or a terminal to ask at");
+  const password = await askPassword(user);
+  return { user, password: async () => password };
+}
+
+/** One session of so long, ended politely; the last thing seen. */
+async function watchFor(ms: number, target: Target, secrets: Secrets | undefined, order: ProbeOrder): Promise<Seen> {
+  const { clock, machine, signal, draw, lang } = order;
+  const begun = clock.now();
+  const ports = { clock, machine, run: (one: Parameters<typeof runProgram>[0]) => runProgram(one, clock) };
+  const picture = { ...target.picture, everyMs: PICTURE_EVERY_MS };
+  const examiner = new StreamExaminer({ ...target, picture }, { ...ports, random: Math.random });
+  const seen = (conclusion: Conclusion): Seen => {
+    const { figures, view } = examiner;
+    return { figures, picture: view, conclusion, elapsedMs: clock.now() - begun };
+  };
+  const cut = new AbortController();
+  let last: Seen | undefined;
+  const end = (): void => {
+    last ??= seen(examiner.conclude());
+    cut.abort();
+  };
+  const callOff = clock.after(ms, end);
+  signal.addEventListener("abort", end, { once: true });
+  const drawing = drawOften(clock, () => draw?.(liveTable(seen(examiner.conclude()), lang)));
+  try {
+    const sink = examiner.begin();
+    const play = await openTarget(target, { ...ports, ...(secrets === undefined ? {} : { secrets }) }, cut.signal);
+    const bounds = { connectMs: CONNECT_MS, answerMs: ANSWER_MS, turn: serverTurns() };
+    if (!signal.aborted) await play({ clock, signal: cut.signal, sink, ...bounds });
+    last ??= seen(examiner.failed(new Failure("STREAM_ENDED", "the session ended without a word")));
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    last ??= seen(isOurs(cause) ? { state: "unknown", says: wordsOf(cause) } : examiner.failed(cause));
+  } finally {
+    drawing();
+    callOff();
+    signal.removeEventListener("abort", end);
+    examiner.end();
+    examiner.close();
+  }
+  return last;
+}
+
+/** Nothing where nobody looks. */
+function drawOften(clock: Clock, draw: () => void): () => void {
+  const again = (): void => {
+    draw();
+    callOff = clock.after(DRAW_MS, again);
+  };
+  let callOff = clock.after(DRAW_MS, again);
+  return () => callOff();
+}
+
+function jsonOf(target: Target, { figures, picture, conclusion, elapsedMs }: Seen, redact: Redact): unknown {
+  const { reason, hop } = conclusion;
+  const title = reason === undefined ? undefined : titleAt(reason, hop);
+  return {
+    name: redact(target.name),
+    type: target.type,
+    ...conclusion,
+    ...(title === undefined ? {} : { title_zh: title.zh, title_en: title.en }),
+    exit: exitOf(conclusion),
+    elapsed_ms: Math.round(elapsedMs),
+    figures,
+    picture,
+  };
+}
