@@ -199,7 +199,7 @@ function dailyPart(
 }
 
 const checkPorts = (
-  { config, machine, clock, run, follow, random, keep, self }: AgentParts,
+  { config, machine, clock, run, follow, random, keep, self, log }: AgentParts,
   courier: Courier,
   redact: Redact,
 ): CheckPorts => ({
@@ -208,6 +208,7 @@ const checkPorts = (
   brokers: config.brokers,
   redact,
   link: () => courier.link(),
+  log,
 });
 
 function courierPart({

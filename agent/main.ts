@@ -35,6 +35,10 @@ vigil-agent inventory [--full] [--config FILE]
                                          of JSON; --full everything down to packages and peripherals
 vigil-agent data NAME | database NAME [--config FILE]
                                          问一个数据目录/数据库（一行 JSON）· ask one of the config's, one line of JSON
+vigil-agent probe URL|NAME [--seconds N] [--json] [--lang zh|en] [--user U] [--password-file F]
+                 [--transport tcp|udp] [--class camera|presentation|narrowband] [--ca-file F] [--no-picture]
+                                         探测一路视频流（rtsp rtmp flv hls ts）并给出结论 · is this stream alive, and if
+                                         not, at which hop; exit 0 alive, 1 not well, 2 dead, 3 unknown
 
   -c, --config FILE    default /etc/vigil/agent.json
   -h, --help · -v, --version
@@ -46,7 +50,7 @@ const UNKNOWN = 3;
 const LEAVE_MS = 2_000;
 /** What starts this very program. */
 const SELF = [process.execPath, ...process.execArgv, import.meta.filename] as const;
-const COMMANDS = ["run", "check", "daily", "config", "inventory", "data", "database", "baseline"];
+const COMMANDS = ["run", "check", "daily", "config", "inventory", "data", "database", "baseline", "probe"];
 
 async function run(file: string, stop: AbortSignal): Promise<number> {
   const text = await readConfigText(file);
@@ -115,6 +119,13 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       lang: { type: "string" },
       by: { type: "string" },
       full: { type: "boolean", default: false },
+      seconds: { type: "string" },
+      user: { type: "string" },
+      "password-file": { type: "string" },
+      "ca-file": { type: "string" },
+      transport: { type: "string" },
+      class: { type: "string" },
+      "no-picture": { type: "boolean", default: false },
       save: { type: "boolean", default: false }, // the agent to its child: leave the document in the state folder
       "print-defaults": { type: "boolean", default: false },
       validate: { type: "boolean", default: false },
@@ -126,10 +137,8 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
   if (values.help) return say(HELP);
   if (values.version) return say(`${VERSION}\n`);
   const asks = command === "data" || command === "database"; // of one target of the config
-  if (
-    !COMMANDS.includes(command) ||
-    (asks ? extra.length === 0 || extra.length > 2 : command !== "baseline" && extra.length > 0)
-  )
+  const words = command === "probe" ? [1, 1] : asks ? [1, 2] : command === "baseline" ? [0, extra.length] : [0, 0];
+  if (!COMMANDS.includes(command) || extra.length < (words[0] ?? 0) || extra.length > (words[1] ?? 0))
     throw new Failure(
       "ARGUMENT_INVALID",
       `no command "${[command, ...extra].join(" ")}"; there are ${COMMANDS.join(", ")}`,
@@ -139,6 +148,19 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
     const targets = await import("./targets.ts");
     const file = values.config ?? DEFAULT_CONFIG;
     return targets[command]({ file, words: extra, machine: machineAt(), clock: systemClock, signal: stop, say });
+  }
+  if (command === "probe") {
+    const { probe } = await import("./probe-command.ts");
+    const { seconds, user, transport, class: streamClass, json } = values;
+    const flags = { user, transport, class: streamClass, passwordFile: values["password-file"] };
+    return probe({
+      ...{ word: extra[0] ?? "", config: values.config ?? DEFAULT_CONFIG, seconds, json, lang: langOf(values.lang) },
+      ...{ ...flags, caFile: values["ca-file"], picture: !values["no-picture"] },
+      ...{ clock: systemClock, machine: machineAt(), signal: stop, say },
+      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      terminal:
+        process.stderr.isTTY && process.stdin.isTTY ? { stdin: process.stdin, stderr: process.stderr } : undefined,
+    });
   }
   if (command === "inventory") {
     const { inventory } = await import("./inventory-command.ts");
@@ -206,6 +228,7 @@ try {
   process.stderr.write(`${redactor([])(told ?? String(error))}\n`); // a config's mistake is shown with its value
   if (usage || (failure && error.code === "ARGUMENT_INVALID")) process.stderr.write("see vigil-agent --help\n");
   const wrong = usage || (failure && error.code !== "MACHINE_READ") ? 2 : 1;
-  process.exitCode = process.argv.includes("check") ? UNKNOWN : wrong;
+  const asks = ["check", "probe"].some((command) => process.argv.includes(command));
+  process.exitCode = asks ? UNKNOWN : wrong;
 }
 void leaveAfter(LEAVE_MS, Number(process.exitCode));

@@ -8,14 +8,18 @@ import { cleanJson } from "../platform/width.ts";
 import { Failure } from "../protocol/failure.ts";
 import type { Lang } from "./check-table.ts";
 import type { Conclusion } from "./checks/stream/conclusion.ts";
-import type { Target } from "./checks/stream/config.ts";
-import { StreamExaminer } from "./checks/stream/examine.ts";
-import { openTarget, type Secrets } from "./checks/stream/open.ts";
+import type { PlayedTarget, Target } from "./checks/stream/config.ts";
+import { examinerFor } from "./checks/stream/examine.ts";
+import { Learner } from "./checks/stream/learn.ts";
+import { isPlayed, openTarget, type Secrets } from "./checks/stream/open.ts";
+import { thumbnailer } from "./checks/stream/picture/ffmpeg.ts";
+import { Pictures } from "./checks/stream/pictures.ts";
 import { serverTurns } from "./checks/stream/server-turn.ts";
 import { titleAt } from "./checks/stream/titles.ts";
 import { ANSWER_MS, CONNECT_MS, isOurs, wordsOf } from "./checks/stream/watch.ts";
 import { AgentConfig } from "./config.ts";
 import { type ProbeFlags, targetOfUrl } from "./probe-target.ts";
+import { drawer, passwordAsker, type Terminal } from "./probe-terminal.ts";
 import { exitOf, liveTable, type Seen, verdictText } from "./probe-view.ts";
 
 /** `vigil-agent probe`: the agent's own look at a stream, for a field engineer who stands before it. */
@@ -24,20 +28,18 @@ export interface ProbeOrder extends ProbeFlags {
   /** An address, or the name of a stream in the config. */
   word: string;
   config: string;
-  /** Whether the config was named by hand: then it must be there. */
   seconds: string | undefined;
   json: boolean;
-  lang: Lang;
+  /** `zh` or `en`. */
+  lang: string;
   clock: Clock;
   machine: Machine;
   signal: AbortSignal;
   say(text: string): number;
   /** Cells of the terminal that reads the verdict. */
   columns: number | undefined;
-  /** Draws the table over itself; absent where nobody looks. */
-  draw: ((lines: readonly string[]) => void) | undefined;
-  /** Asks whoever sits there, without showing it; absent where nobody does. */
-  askPassword: ((user: string) => Promise<string>) | undefined;
+  /** Where somebody sits. */
+  terminal: Terminal | undefined;
 }
 
 const DRAW_MS = 500;
@@ -48,15 +50,23 @@ const PICTURE_EVERY_MS = 2_000;
 
 /** Probes, and prints the verdict. Exit code 0 alive, 1 alive but not well, 2 dead, 3 unknown. Throws Failure where it cannot be asked so. */
 export async function probe(order: ProbeOrder): Promise<number> {
+  const { lang } = order;
+  if (lang !== "zh" && lang !== "en") throw new Failure("ARGUMENT_INVALID", `--lang takes zh or en, not "${lang}"`);
   const seconds = secondsOf(order.seconds);
   const { target, redact } = await targetOf(order);
+  if (!isPlayed(target))
+    throw new Failure(
+      "ARGUMENT_INVALID",
+      `no session can be opened to ${target.name}: ask vigil-agent check --check stream`,
+    );
   const secrets = await secretsOf(order, target);
-  const seen = await watchFor(seconds * 1_000, target, secrets, order);
-  order.draw?.([]);
+  const draw = order.terminal === undefined || order.json ? () => {} : drawer(order.terminal);
+  const seen = await watchFor(seconds * 1_000, target, secrets, { ...order, lang, redact, draw });
+  draw([]);
   const { conclusion } = seen;
   const told: Seen = { ...seen, conclusion: { ...conclusion, says: redact(conclusion.says) } };
   if (order.json) order.say(`${cleanJson(jsonOf(target, told, redact))}\n`);
-  else order.say(`${[...liveTable(told, order.lang), "", verdictText(told, order.lang, order.columns)].join("\n")}\n`);
+  else order.say(`${[...liveTable(told, lang), "", verdictText(told, lang, order.columns)].join("\n")}\n`);
   return exitOf(conclusion);
 }
 
@@ -80,25 +90,31 @@ async function targetOf({ word, config, ...flags }: ProbeOrder): Promise<{ targe
 }
 
 /** Of a user given by hand: from the file, or from whoever sits there. Never from the command line. */
-async function secretsOf(
-  { user, passwordFile, askPassword }: ProbeOrder,
-  target: Target,
-): Promise<Secrets | undefined> {
+async function secretsOf({ user, passwordFile, terminal }: ProbeOrder, target: Target): Promise<Secrets | undefined> {
   const known = "passwordFile" in target && target.passwordFile !== undefined;
   if (user === undefined || passwordFile !== undefined || known) return undefined;
-  if (askPassword === undefined)
+  if (terminal === undefined)
     throw new Failure("ARGUMENT_INVALID", "--user needs --password-file FILE (0600), or a terminal to ask at");
-  const password = await askPassword(user);
+  const password = await passwordAsker(terminal)(user);
   return { user, password: async () => password };
 }
 
 /** One session of so long, ended politely; the last thing seen. */
-async function watchFor(ms: number, target: Target, secrets: Secrets | undefined, order: ProbeOrder): Promise<Seen> {
+async function watchFor(
+  ms: number,
+  target: PlayedTarget,
+  secrets: Secrets | undefined,
+  order: Pick<ProbeOrder, "clock" | "machine" | "signal"> & {
+    lang: Lang;
+    redact: Redact;
+    draw(lines: readonly string[]): void;
+  },
+): Promise<Seen> {
   const { clock, machine, signal, draw, lang } = order;
   const begun = clock.now();
-  const ports = { clock, machine, run: (one: Parameters<typeof runProgram>[0]) => runProgram(one, clock) };
-  const picture = { ...target.picture, everyMs: PICTURE_EVERY_MS };
-  const examiner = new StreamExaminer({ ...target, picture }, { ...ports, random: Math.random });
+  const learner = new Learner();
+  const pictures = target.picture.enabled ? picturesByHand(target, learner, order) : undefined;
+  const examiner = examinerFor(target, learner, clock, pictures);
   const seen = (conclusion: Conclusion): Seen => {
     const { figures, view } = examiner;
     return { figures, picture: view, conclusion, elapsedMs: clock.now() - begun };
@@ -111,10 +127,10 @@ async function watchFor(ms: number, target: Target, secrets: Secrets | undefined
   };
   const callOff = clock.after(ms, end);
   signal.addEventListener("abort", end, { once: true });
-  const drawing = drawOften(clock, () => draw?.(liveTable(seen(examiner.conclude()), lang)));
+  const drawing = drawOften(clock, () => draw(liveTable(seen(examiner.conclude()), lang)));
   try {
     const sink = examiner.begin();
-    const play = await openTarget(target, { ...ports, ...(secrets === undefined ? {} : { secrets }) }, cut.signal);
+    const play = await openTarget(target, { machine, ...(secrets === undefined ? {} : { secrets }) });
     const bounds = { connectMs: CONNECT_MS, answerMs: ANSWER_MS, turn: serverTurns() };
     if (!signal.aborted) await play({ clock, signal: cut.signal, sink, ...bounds });
     last ??= seen(examiner.failed(new Failure("STREAM_ENDED", "the session ended without a word")));
@@ -126,12 +142,23 @@ async function watchFor(ms: number, target: Target, secrets: Secrets | undefined
     callOff();
     signal.removeEventListener("abort", end);
     examiner.end();
-    examiner.close();
+    pictures?.close();
   }
   return last;
 }
 
-/** Nothing where nobody looks. */
+function picturesByHand(
+  { class: streamClass, picture }: PlayedTarget,
+  learner: Learner,
+  { clock, machine, redact }: Pick<ProbeOrder, "clock" | "machine"> & { redact: Redact },
+): Pictures {
+  const make = thumbnailer({ machine, redact, run: (program) => runProgram(program, clock) });
+  return new Pictures({
+    ...{ clock, make, streamClass, learner, random: Math.random },
+    ...{ everyMs: PICTURE_EVERY_MS, osd: picture.osd },
+  });
+}
+
 function drawOften(clock: Clock, draw: () => void): () => void {
   const again = (): void => {
     draw();
@@ -142,12 +169,13 @@ function drawOften(clock: Clock, draw: () => void): () => void {
 }
 
 function jsonOf(target: Target, { figures, picture, conclusion, elapsedMs }: Seen, redact: Redact): unknown {
-  const { reason, hop } = conclusion;
+  const { memory: _ours, holds: _alarms, ...told } = conclusion;
+  const { reason, hop } = told;
   const title = reason === undefined ? undefined : titleAt(reason, hop);
   return {
     name: redact(target.name),
     type: target.type,
-    ...conclusion,
+    ...told,
     ...(title === undefined ? {} : { title_zh: title.zh, title_en: title.en }),
     exit: exitOf(conclusion),
     elapsed_ms: Math.round(elapsedMs),

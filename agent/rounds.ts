@@ -76,12 +76,9 @@ export async function walkRounds<V, E extends Entry<V>>(
   const teller = inOrder(tell, stop);
   const within: Walk = { ...walk, signal: stop.signal };
   const posts = entries.map((entry) => new Post<V, E>(walk.clock, entry, stop.signal));
-  const every = (tier: Every) => posts.filter(({ entry }) => entry.every === tier);
-  const seldom = posts.filter(({ entry }) => typeof entry.every === "object" && "everyMs" in entry.every);
   try {
     await Promise.all([
-      walkTier(within, "fast", walk.fastMs, every("fast"), teller.tell, every("slow").filter(isStirrable)),
-      walkTier(within, "slow", walk.slowMs, every("slow"), teller.tell, seldom),
+      walkTiers(within, posts, teller.tell),
       ...posts.map((one) => walkCron(within, one, teller.tell)),
     ]);
   } finally {
@@ -117,41 +114,97 @@ function inOrder<V, E extends Entry<V>>(
 }
 
 /**
- * One tier: on slots that never drift; a slot that was missed is not made up. `sleepers` are asked along when due or
- * stirred. Resolves when the walk ends. A timer that calls back, not a promise: it fires once a second for years.
+ * Both tiers, until the walk ends. The slow rounds go along with a fast one, by half a fast period early or late: waking a
+ * sleeping machine costs more than most checks (docs/performance.md). Without a fast tier they have a timer of their own.
  */
-function walkTier<V, E extends Entry<V>>(
-  { clock, signal, jitter, onTick, restless }: Walk,
-  tier: "fast" | "slow",
-  periodMs: number,
-  posts: readonly Post<V, E>[],
-  tell: Tell<V, E>,
-  sleepers: readonly Post<V, E>[] = [],
+function walkTiers<V, E extends Entry<V>>(walk: Walk, posts: readonly Post<V, E>[], tell: Tell<V, E>): Promise<void> {
+  const { clock, fastMs, slowMs, restless, onTick } = walk;
+  const fast = posts.filter(({ entry }) => entry.every === "fast");
+  const slow = posts.filter(({ entry }) => entry.every === "slow");
+  const seldom = posts.filter(({ entry }) => typeof entry.every === "object" && "everyMs" in entry.every);
+  const sleepers = slow.filter(isStirrable);
+  const looking = sleepers.filter(({ entry }) => entry.stirred !== undefined);
+  const askSlow = (lateMs: number): Promise<void> | undefined => {
+    onTick?.({ tier: "slow", lateMs });
+    return askAll(clock, slow, tell, seldom);
+  };
+  const askFast = (lateMs: number, alone: boolean): Promise<void> | undefined => {
+    onTick?.({ tier: "fast", lateMs });
+    return askAll(clock, fast, tell, alone ? (restless?.() === false ? looking : sleepers) : []);
+  };
+  const hasSlow = slow.length + seldom.length > 0;
+  if (fast.length + sleepers.length === 0)
+    return hasSlow ? walkTier(walk, new Slots(walk, slowMs), askSlow) : Promise.resolve();
+  const slots = new Slots(walk, fastMs);
+  const along = new Slots(walk, slowMs);
+  const broken = Promise.withResolvers<never>();
+  let isBusy = false;
+  const next = (): void => {
+    isBusy = false;
+    along.next();
+  };
+  const ask = (lateMs: number): Promise<void> | undefined => {
+    const rides = hasSlow && !isBusy && along.dueAt - clock.now() <= fastMs / 2;
+    const asking = askFast(lateMs, !rides);
+    if (!rides) return asking;
+    isBusy = true;
+    const asked = askSlow(lateMs);
+    if (asked === undefined) next();
+    else asked.then(next, broken.reject);
+    return asking;
+  };
+  return Promise.race([walkTier(walk, slots, ask), broken.promise]);
+}
+
+/** Slots of one period that never drift, each moved a little; one that was missed is not made up. */
+class Slots {
+  readonly #walk: Walk;
+  readonly #periodMs: number;
+  readonly #phase: number;
+  #slot = 0;
+  /** When the next one is due, monotonic ms. */
+  dueAt: number;
+
+  constructor(walk: Walk, periodMs: number) {
+    this.#walk = walk;
+    this.#periodMs = periodMs;
+    this.#phase = walk.clock.now() + walk.jitter() * periodMs;
+    this.dueAt = this.#draw();
+  }
+  next(): void {
+    this.#slot = Math.max(this.#slot, Math.floor((this.#walk.clock.now() - this.#phase) / this.#periodMs)) + 1;
+    this.dueAt = this.#draw();
+  }
+  #draw(): number {
+    const moved = (this.#walk.jitter() * 2 - 1) * SLOT_JITTER * this.#periodMs;
+    return Math.max(this.#phase + this.#slot * this.#periodMs + moved, this.#walk.clock.now());
+  }
+}
+
+/**
+ * One tier by a timer of its own. `ask` returns what has to be over before the next slot. Resolves when the walk ends. A
+ * timer that calls back, not a promise: it fires once a second for years.
+ */
+function walkTier(
+  { clock, signal }: Walk,
+  slots: Slots,
+  ask: (lateMs: number) => Promise<void> | undefined,
 ): Promise<void> {
-  if (posts.length + sleepers.length === 0 || signal.aborted) return Promise.resolve();
+  if (signal.aborted) return Promise.resolve();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const phase = clock.now() + jitter() * periodMs;
-  const looking = sleepers.filter(({ entry }) => entry.stirred !== undefined || typeof entry.every === "object");
-  let slot = 0;
-  let planned = 0;
   let callOff = (): void => {};
   const plan = (): void => {
-    if (signal.aborted) return;
-    const drawn = phase + slot * periodMs + (jitter() * 2 - 1) * SLOT_JITTER * periodMs;
-    const nowMs = clock.now();
-    planned = Math.max(drawn, nowMs);
-    callOff = clock.after(planned - nowMs, tick);
+    if (!signal.aborted) callOff = clock.after(slots.dueAt - clock.now(), tick);
   };
   const next = (): void => {
-    slot = Math.max(slot, Math.floor((clock.now() - phase) / periodMs)) + 1;
+    slots.next();
     plan();
   };
   const tick = (): void => {
     try {
-      onTick?.({ tier, lateMs: Math.max(0, clock.now() - planned) });
-      const telling = askAll(clock, posts, tell, restless?.() === false ? looking : sleepers);
-      if (telling === undefined) next();
-      else telling.then(next, reject);
+      const asking = ask(Math.max(0, clock.now() - slots.dueAt));
+      if (asking === undefined) next();
+      else asking.then(next, reject);
     } catch (cause) {
       reject(cause);
     }

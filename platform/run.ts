@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { setPriority } from "node:os";
 import { Failure } from "../protocol/failure.ts";
 import type { Clock } from "./clock.ts";
 
@@ -21,6 +22,12 @@ export interface ProgramRun {
   env?: Readonly<Record<string, string>>;
   /** Where it runs; our own working folder when not given. */
   cwd?: string;
+  /** Goes to its standard input, which ends then; one that does not read it to the end is no failure. Without, it is empty. */
+  input?: Uint8Array;
+  /** `latin1`: what it prints are bytes, and each comes back as one character; UTF-8 when not given. */
+  encoding?: "utf8" | "latin1";
+  /** How far it stands back behind the others, 0 to 19. */
+  niceness?: number;
 }
 
 /** Runs one program to its end; see `runProgram`. */
@@ -35,7 +42,7 @@ const LAST_WORDS = 400;
  * Rejects with Failure RUN_MISSING, RUN_DEADLINE, RUN_OUTPUT or RUN_FAILED.
  */
 export async function runProgram(order: ProgramRun, clock: Clock): Promise<string> {
-  const { argv, deadlineMs, outputCapBytes, signal, exited } = order;
+  const { argv, deadlineMs, signal } = order;
   if (signal?.aborted) throw new Failure("RUN_FAILED", "not started: we are ending");
   const [program] = argv;
   const over = new AbortController();
@@ -55,24 +62,36 @@ export async function runProgram(order: ProgramRun, clock: Clock): Promise<strin
   const stopped = (): void => end(new Failure("RUN_FAILED", `${program} was ended with us`, { facts: { program } }));
   signal?.addEventListener("abort", stopped, { once: true });
   try {
-    return await Promise.race([ended(child, program, outputCapBytes, end, exited), killed.promise]);
+    return await Promise.race([ended(child, order, end), killed.promise]);
   } finally {
     signal?.removeEventListener("abort", stopped);
     over.abort();
   }
 }
 
-function start({ argv: [program, ...args], user, env, cwd }: ProgramRun): ChildProcess {
+function start({ argv: [program, ...args], user, env, cwd, input, niceness }: ProgramRun): ChildProcess {
   try {
-    return spawn(program, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+    const child = spawn(program, args, {
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       detached: true,
       ...user,
       ...(env === undefined ? {} : { env: { ...env } }),
       ...(cwd === undefined ? {} : { cwd }),
     });
+    child.stdin?.on("error", () => {}); // EPIPE: it ended, or closed its input, before it had read all
+    child.stdin?.end(input);
+    if (niceness !== undefined) standBack(child, niceness);
+    return child;
   } catch (cause) {
     throw missing(program, cause); // EPERM, E2BIG: the rare ones are thrown, the others come as an event
+  }
+}
+
+function standBack({ pid }: ChildProcess, niceness: number): void {
+  try {
+    if (pid !== undefined) setPriority(pid, niceness);
+  } catch {
+    // ESRCH: it has ended already
   }
 }
 
@@ -84,10 +103,8 @@ function missing(program: string, cause: unknown): Failure {
 
 function ended(
   child: ChildProcess,
-  program: string,
-  outputCapBytes: number,
+  { argv: [program], outputCapBytes, exited, encoding = "utf8" }: ProgramRun,
   end: (failure: Failure) => void,
-  exited: ProgramRun["exited"],
 ): Promise<string> {
   const printed: Buffer[] = [];
   let bytes = 0;
@@ -114,7 +131,7 @@ function ended(
     child.once("close", (code, signal) => {
       if (code !== null) exited?.(code, words.trim());
       if (code === 0 || (code !== null && exited !== undefined))
-        return resolve(Buffer.concat(printed).toString("utf8"));
+        return resolve(Buffer.concat(printed).toString(encoding));
       const exit = signal ?? String(code);
       reject(
         new Failure("RUN_FAILED", `${program} ended with ${exit}`, { facts: { program, exit, stderr: words.trim() } }),
@@ -124,6 +141,7 @@ function ended(
 }
 
 function killGroup(child: ChildProcess): void {
+  child.stdin?.destroy();
   child.stdout?.destroy(); // a grandchild that left the group must not hold us through the pipe
   child.stderr?.destroy();
   if (child.pid === undefined) return;

@@ -4,6 +4,7 @@ import type { Clock } from "../../platform/clock.ts";
 import { cronMistake } from "../../platform/cron.ts";
 import type { Folder } from "../../platform/files.ts";
 import type { FollowProgram } from "../../platform/follow-program.ts";
+import type { Logger } from "../../platform/log.ts";
 import type { Machine, Source } from "../../platform/machine.ts";
 import type { Redact } from "../../platform/redact.ts";
 import type { RunProgram } from "../../platform/run.ts";
@@ -83,6 +84,8 @@ export interface CheckPorts extends LocalPorts {
   keep?: Keep;
   /** Absent in a round by hand. */
   link?: () => LinkFacts;
+  /** For a choice of a check's own that a person may look for; faults are alarms. Absent in a round by hand. */
+  log?: Pick<Logger, "info">;
   /** What starts this very program with its config; a command after it runs as a short-lived child, with a heap of its own. */
   self?: readonly [string, ...string[]];
 }

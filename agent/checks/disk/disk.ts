@@ -4,7 +4,15 @@ import { type ProbeWrite, probeFile } from "../../../platform/probe-file.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type CheckKind, type Judge, type Judged, Latch, type LocalPorts, type Verdict } from "../check.ts";
 import { chooseVolumes, type Mount, parseFstab, parseMountInfo, type Volume } from "../mounts.ts";
-import { type Calm, calmAround, calmForMs, isCalm, judgeReadonly, judgeVolume, type ReadonlyState } from "./conditions.ts";
+import {
+  type Calm,
+  calmAround,
+  calmForMs,
+  isCalm,
+  judgeReadonly,
+  judgeVolume,
+  type ReadonlyState,
+} from "./conditions.ts";
 import { DiskConfig, limitsFor, type MountLimits } from "./config.ts";
 import { openProbes, type WriteProbes } from "./probe.ts";
 import { type Answer, type AskRemote, openRemote } from "./remote.ts";
@@ -24,6 +32,7 @@ interface Watched {
   totalBytes: number;
 }
 
+const NO_ANSWERS: ReadonlyMap<string, Answer> = new Map();
 /** Error numbers that name a fault of the disk or the mount; others say only that we cannot look. */
 const IO_FAULTS = new Set(["EIO", "ENXIO", "ENODEV"]);
 const NO_FAULTS = new Set(["EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EINTR"]);
@@ -91,10 +100,16 @@ class DiskJudge implements Judge {
     return false;
   }
 
-  async judge(signal: AbortSignal): Promise<readonly Verdict[]> {
+  judge(signal: AbortSignal): readonly Verdict[] | Promise<readonly Verdict[]> {
     signal.throwIfAborted();
     this.#look();
-    const [answers] = await Promise.all([this.#ask(signal), this.#tryWriting(signal)]);
+    const asking = this.#ask(signal);
+    const writing = this.#tryWriting(signal);
+    if (asking === undefined && writing === undefined) return this.#verdicts(NO_ANSWERS);
+    return Promise.all([asking ?? NO_ANSWERS, writing]).then(([answers]) => this.#verdicts(answers));
+  }
+
+  #verdicts(answers: ReadonlyMap<string, Answer>): Verdict[] {
     const missing = this.#config.expect.filter((point) => !this.#mounted.has(point)).map(judgeMissing);
     return [...this.#watched.values()]
       .flatMap((watched) => this.#judge(watched, answers.get(watched.volume.mount.point)) ?? [])
@@ -132,22 +147,22 @@ class DiskJudge implements Judge {
     this.#seen = text;
   }
 
-  async #ask(signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> {
+  #ask(signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> | undefined {
     const remote = [...this.#watched.values()].filter(({ volume }) => volume.reach === "remote");
-    if (remote.length === 0) return new Map();
+    if (remote.length === 0) return undefined;
     const { waitMs, deadlineMs } = this.#config;
     const points = remote.map(({ volume }) => volume.mount.point);
     return this.#askRemote(points, { waitMs, budgetMs: Math.max(waitMs, deadlineMs - RESERVE_MS) }, signal);
   }
 
-  async #tryWriting(signal: AbortSignal): Promise<void> {
+  #tryWriting(signal: AbortSignal): Promise<void> | undefined {
     const wanted = [...this.#watched.values()].flatMap(({ volume: { mount, probeIn }, limits }) => {
       if (probeIn === undefined || limits.probeEveryMs === 0 || !takesWrites(mount)) return [];
       return [
         { point: mount.point, folder: probeIn, everyMs: limits.probeEveryMs, mark: `${mount.id} ${mount.device}` },
       ];
     });
-    await this.#probes.round(wanted, this.#config.waitMs, signal);
+    return this.#probes.round(wanted, this.#config.waitMs, signal);
   }
 
   #judge(watched: Watched, answer: Answer | undefined): Verdict | undefined {

@@ -17,8 +17,8 @@ export type Written = WriteOutcome | { ended: "late"; forMs: number };
 
 /** The write probes of all volumes. */
 export interface WriteProbes {
-  /** Starts what is due and waits for it up to `waitMs`; what takes longer goes on by itself. */
-  round(wanted: readonly Wanted[], waitMs: number, signal: AbortSignal): Promise<void>;
+  /** Starts what is due and waits for it up to `waitMs`; what takes longer goes on by itself. Undefined where nothing is due. */
+  round(wanted: readonly Wanted[], waitMs: number, signal: AbortSignal): Promise<void> | undefined;
   /** The last result; undefined before the first. */
   of(point: string): Written | undefined;
   close(): void;
@@ -63,14 +63,14 @@ export function openProbes(probe: (folder: string) => Promise<WriteOutcome>, clo
   }
 
   return {
-    async round(wanted, waitMs, signal) {
+    round(wanted, waitMs, signal) {
       keep(wanted);
       const due = wanted.filter(({ point }) => (known.get(point)?.dueAt ?? 0) <= clock.now());
-      if (work !== undefined || due.length === 0) return;
+      if (work !== undefined || due.length === 0) return undefined;
       work = run(due).finally(() => {
         work = undefined;
       });
-      await within(work, waitMs, clock, signal);
+      return within(work, waitMs, clock, signal).then(() => undefined);
     },
     of(point) {
       const forMs = running?.point === point ? clock.now() - running.since : 0;

@@ -64,7 +64,7 @@ const Picture = z.strictObject({
   enabled: z._default(z.boolean(), true),
   everyMs: z._default(whole(2_000, HOUR), 60_000),
   osd: z.optional(Osd),
-  /** `device`: the last two small grey pictures of a fault stay in the agent's runtime folder, and never leave the device. */
+  /** `device`: the last two small grey pictures of a fault stay in the agent's state folder, and never leave the device. */
   thumbnails: z._default(z.enum(["none", "device"]), "none"),
 });
 
@@ -254,7 +254,7 @@ export type PassiveConfig = NonNullable<Target["passive"]>;
 export const sipName = (name: string): string => `${name}-sip`;
 
 export const StreamConfig = z.strictObject({
-  ...commonConfig({ every: "slow", holdOnMs: 5_000, holdOffMs: 8_000, deadlineMs: 10_000 }),
+  ...commonConfig({ every: "slow", holdOnMs: 6_000, holdOffMs: 8_000, deadlineMs: 10_000 }),
   /** `auto` streams are watched without a gap up to so many, and while the agent uses no more than `cpuPct` of one core. */
   budget: z.prefault(
     z.strictObject({

@@ -3,6 +3,7 @@ import type { Failure } from "../../../protocol/failure.ts";
 import { isPlausible } from "../wall.ts";
 import type { Expect, StreamClass } from "./causes.ts";
 import type { Conclusion } from "./conclusion.ts";
+import type { Target } from "./config.ts";
 import type { SessionFigures } from "./figures.ts";
 import type { Answers, PassiveLooks, WayFacts } from "./hop.ts";
 import { conclude } from "./judge.ts";
@@ -11,19 +12,9 @@ import type { MediaSink } from "./media.ts";
 import { Meter } from "./meter.ts";
 import type { PassiveFacts } from "./passive.ts";
 import type { PictureView } from "./picture.ts";
+import type { Pictures } from "./pictures.ts";
 import type { Thresholds } from "./thresholds.ts";
 import type { Examiner } from "./watch.ts";
-
-/** Looks at keyframes, one now and then; see `PictureTier`. */
-export interface Pictures {
-  /** Whether the next keyframe is wanted. */
-  wants(): boolean;
-  take: NonNullable<ConstructorParameters<typeof Meter>[0]["picture"]>;
-  /** What is known of the picture; undefined before the first look. `sizes`: of the last keyframes and frames. */
-  view(figures: SessionFigures | undefined): PictureView | undefined;
-  /** A new session begins. */
-  begin(): void;
-}
 
 export interface ExaminerOrder {
   clock: Clock;
@@ -64,7 +55,6 @@ export class StreamExaminer implements Examiner {
 
   begin(): MediaSink {
     const { clock, pictures } = this.#order;
-    pictures?.begin();
     this.#figures = undefined;
     this.#meter = new Meter({
       startedAt: clock.now(),
@@ -73,7 +63,7 @@ export class StreamExaminer implements Examiner {
         ? {}
         : {
             wantsPicture: () => pictures.wants(),
-            picture: (id, keyframe) => pictures.take(id, keyframe),
+            picture: (_, keyframe) => pictures.take(keyframe),
           }),
     });
     return this.#meter;
@@ -81,7 +71,8 @@ export class StreamExaminer implements Examiner {
   conclude(): Conclusion {
     const figures = this.#meter?.figures(this.#order.clock.now());
     this.#figures = figures ?? this.#figures;
-    if (figures?.playingMs !== undefined) this.#failure = undefined;
+    // without a session it is the counters that are asked, and they answered
+    if (this.#meter === undefined || figures?.playingMs !== undefined) this.#failure = undefined;
     return this.#judged(figures);
   }
   failed(failure: Failure): Conclusion {
@@ -135,4 +126,13 @@ export class StreamExaminer implements Examiner {
     );
     return conclusion;
   }
+}
+
+/** As the config wants it. */
+export function examinerFor(target: Target, learner: Learner, clock: Clock, pictures?: Pictures): StreamExaminer {
+  const { severity, thresholds, expect, class: streamClass, at: answers } = target;
+  return new StreamExaminer({
+    ...{ clock, expect, streamClass, answers, learner, pictures },
+    thresholds: { ...thresholds, dead: severity },
+  });
 }

@@ -40,7 +40,8 @@ export function failedAs({ code, message, facts }: FailureLike, way: WayFacts, k
     case "STREAM_AUTH":
       return dead("auth", "auth");
     case "STREAM_ENDED":
-      return dead("ended", "no_media");
+      // who serves a playlist that stands still lives, its source does not
+      return dead(facts["how"] === "stale" ? "no_media" : "ended", "no_media");
     case "STREAM_STATUS":
       return refusedWith(Number(facts["status"]));
     case "STREAM_UNSUPPORTED":

@@ -2,18 +2,32 @@ import type { Clock } from "../../../platform/clock.ts";
 import type { Judge, Readings, Verdict } from "../check.ts";
 import { within } from "../within.ts";
 import { type Choice, firstChoice, type Limits, type Mode, nextChoice } from "./budget.ts";
+import type { Conclusion } from "./conclusion.ts";
 import type { SipWatch } from "./sip-watch.ts";
 import { verdictOf } from "./verdict.ts";
-import type { Watch } from "./watch.ts";
+
+/** What the fleet must know of a `Watch`. */
+export interface Watching {
+  readonly name: string;
+  readonly conclusion: Conclusion;
+  readonly provenAt: number;
+  readonly tries: number;
+  readonly open: boolean;
+  readonly everyMs: number;
+  start(): void;
+  stop(): Promise<void>;
+  modeChanged(): void;
+}
 
 /** One stream of the fleet. */
 export interface Ship {
-  watch: Watch;
+  watch: Watching;
   /** As the config has it; `auto` goes by the budget. */
   mode: "auto" | Mode;
   /** Its figures, by names that end in their units. */
   readings(): Readings;
-  /** Ends what it keeps beside the session. */
+  /** Begins, and ends, what it does beside the session. */
+  start(): void;
   close(): void;
 }
 
@@ -26,6 +40,8 @@ export interface FleetOrder {
   waitMs: number;
   /** The choice has changed. */
   log: (choice: Choice) => void;
+  /** Once a minute. */
+  tick(): void;
   /** Builds the streams; `mode` tells what the fleet has chosen, `changed` is to be told of every other conclusion. */
   build(mode: () => Mode, changed: () => void): { ships: readonly Ship[]; sips: readonly SipWatch[] };
 }
@@ -83,10 +99,14 @@ export class Fleet implements Judge {
   #start(): void {
     this.#started = true;
     this.#order.log(this.#choice);
-    for (const { watch } of this.#ships) watch.start();
+    for (const { watch, start } of this.#ships) {
+      watch.start();
+      start();
+    }
     for (const sip of this.#sips) sip.start();
     const minute = (): void => {
       this.#weigh();
+      this.#order.tick();
       this.#callOff = this.#order.clock.after(MINUTE_MS, minute);
     };
     this.#callOff = this.#order.clock.after(MINUTE_MS, minute);

@@ -60,8 +60,10 @@ const SLOW_MINUTES = 240;
 const FORGET = 1 / (3 * 1_440);
 const SAVE_MS = 3_600_000;
 const HOUR_MS = 3_600_000;
-/** A clock that says less was never set (2020). */
+/** A clock that says less was never set (2020); no clock says more (2100). */
 const LEAST_WALL_MS = 1_577_836_800_000;
+const MOST_WALL_MS = 4_102_444_800_000;
+const isSet = (wall: number): boolean => wall > LEAST_WALL_MS && wall < MOST_WALL_MS;
 /** After a day of nothing but a low rate that rate is the usual one: somebody has set it so. */
 const ACCEPT_MS = 86_400_000;
 const MOTIONS = 64;
@@ -98,7 +100,7 @@ export class Learner {
 
   /** Takes in how much moved between two thumbnails of a picture that was not proven dead. `wall`: epoch ms. */
   moved(motion: number, wall: number): void {
-    if (!(wall > LEAST_WALL_MS) || !Number.isFinite(motion) || motion < 0) return;
+    if (!isSet(wall) || !Number.isFinite(motion) || motion < 0) return;
     const hour = Math.floor(wall / HOUR_MS);
     if (hour !== this.#motionHour) {
       this.#foldMotion();
@@ -114,7 +116,7 @@ export class Learner {
 
   /** Takes in that a picture stood still for so long and moved again, so that it was alive. `wall`: epoch ms of its end. */
   stood(ms: number, wall: number): void {
-    if (!(wall > LEAST_WALL_MS) || !(ms > 0) || !Number.isFinite(ms)) return;
+    if (!isSet(wall) || !(ms > 0) || !Number.isFinite(ms)) return;
     const hour = hourOfDay(wall);
     if (ms <= (this.#learnt.stillMs[hour] ?? 0)) return;
     const stillMs = Array.from({ length: HOURS_OF_DAY }, (_, i) => this.#learnt.stillMs[i] ?? 0);
@@ -123,7 +125,7 @@ export class Learner {
   }
   /** The longest it ever stood still at this hour of the day, ms; undefined where that is not known. */
   longestStillMs(wall: number): number | undefined {
-    const ms = wall > LEAST_WALL_MS ? this.#learnt.stillMs[hourOfDay(wall)] : undefined;
+    const ms = isSet(wall) ? this.#learnt.stillMs[hourOfDay(wall)] : undefined;
     return ms === undefined || ms === 0 ? undefined : ms;
   }
 

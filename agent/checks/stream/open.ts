@@ -51,10 +51,14 @@ export async function openTarget(target: PlayedTarget, { machine, secrets }: Ope
     case "ts":
     case "srt": {
       const { playTsUdp } = await import("./ts/play.ts");
-      return (session) => playTsUdp({ listen: placeOfListen(target.listen) }, session);
+      return (session) => playTsUdp(placeOfListen(target.listen), session);
     }
   }
 }
+
+/** Whether a session can be opened to it; a platform is only asked, and counters are only read. */
+export const isPlayed = (target: Target): target is PlayedTarget =>
+  !(target.type === "gb28181" && target.media === undefined) && !(target.type === "srt" && target.listen === undefined);
 
 const placeOfListen = ({ address, port }: { address: string; port: number }): Place => ({ host: address, port });
 

@@ -8,7 +8,8 @@ const WINDOW_MS = 10_000;
 /** Of fewer packets a percentage means nothing. */
 const LEAST_PACKETS = 50;
 
-const count = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);
+const MOST = Number.MAX_SAFE_INTEGER;
+const count = (value: number): number => (value > 0 ? Math.min(value, MOST) : 0);
 
 export class PacketWindow {
   readonly #at = new Float64Array(LOOKS);

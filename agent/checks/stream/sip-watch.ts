@@ -102,9 +102,9 @@ export class SipWatch {
       return;
     }
     this.#missed += 1;
-    if (cause.code === "STREAM_AUTH" || cause.code === "STREAM_STATUS") return this.#refused(wordsOf(cause));
     const says = `${this.#missed} not answered in a row: ${wordsOf(cause)}`;
-    if (this.#missed >= DOWN) this.#fault("sip-down", severity, says);
+    if (cause.code === "STREAM_AUTH" || cause.code === "STREAM_STATUS") this.#refused(wordsOf(cause));
+    else if (this.#missed >= DOWN) this.#fault("sip-down", severity, says);
     else this.#fault("sip-late", this.#missed >= LATE ? "warning" : "ok", says);
   }
 

@@ -73,7 +73,6 @@ export function onSocket(
       how = reasonOf(cause);
     });
     socket.once("close", () => finish(ended(place, how, awaited)));
-    socket.once("end", () => socket.end());
     let conversation: Conversation = { data: () => {}, end: () => {} };
     guarded(() => {
       conversation = begin({ await: await_ });

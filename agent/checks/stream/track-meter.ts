@@ -1,7 +1,8 @@
+import { Course } from "./course.ts";
 import type { TrackFigures } from "./figures.ts";
 import type { PacketCounts, PictureFormat, Track } from "./media.ts";
 import { PacketWindow } from "./packet-window.ts";
-import { Course, LastValues, RecentSizes } from "./windows.ts";
+import { LastValues, RecentSizes } from "./windows.ts";
 
 /** What one track brings, in numbers: nothing is allocated for a frame. Pure. */
 
@@ -86,8 +87,8 @@ export class TrackMeter {
     this.#beginAnew();
   }
   bytes(count: number, at: number): void {
-    if (!(count > 0) || !Number.isFinite(count)) return;
-    this.#bytes += count;
+    if (!(count > 0)) return;
+    this.#bytes += Math.min(count, MOST_SIZE);
     this.#byteAt = at;
   }
   format(format: PictureFormat): void {
@@ -102,7 +103,8 @@ export class TrackMeter {
   }
 
   frame(stamp: number, size: number, key: boolean, at: number): void {
-    const payload = size > 0 && Number.isFinite(size) ? size : 0;
+    const payload = size > 0 ? Math.min(size, MOST_SIZE) : 0;
+    const stampMs = stamp * this.#msPerTick;
     this.#frames += 1;
     this.#payload += payload;
     this.#framesOfGop += 1;
@@ -114,9 +116,10 @@ export class TrackMeter {
       this.#packets.clear();
       this.#beginAnew();
     }
-    if (Number.isFinite(stamp)) this.#stamped(stamp * this.#msPerTick, at);
+    const isStamp = Math.abs(stampMs) < MOST_STAMP_MS;
+    if (isStamp) this.#stamped(stampMs, at);
     this.#lastAt = at;
-    if (key) this.#keyframe(stamp * this.#msPerTick, payload, at);
+    if (key) this.#keyframe(isStamp ? stampMs : Number.NaN, payload, at);
     else this.#deltas?.push(at, payload);
     if (at >= this.#warmUntil) this.#mark(at);
   }
@@ -149,7 +152,7 @@ export class TrackMeter {
       ...defined("gopFrames", this.#gopFrames.median()),
       ...defined("gopMostMs", this.#gops.most()),
       ...defined("ratio5s", this.#shortRatio()),
-      ...defined("ratio60s", this.#longRatio()),
+      ...defined("ratio60s", this.#course.steadyRatio(longWindow(this.#track), EDGE_MS)),
       stuckMs: this.#behind < STUCK_FRAMES ? 0 : Math.max(0, this.#lastAt - this.#advancedAt),
       jumps: this.#jumps,
       ...(Number.isNaN(this.#jumpAt) ? {} : { sinceJumpMs: since(this.#jumpAt) }),
@@ -213,7 +216,7 @@ export class TrackMeter {
       this.#gops.push(gopMs);
       this.#gopFrames.push(this.#framesOfGop);
     }
-    this.#keyStampMs = Number.isFinite(stampMs) ? stampMs : Number.NaN;
+    this.#keyStampMs = stampMs;
     this.#framesOfGop = 0;
   }
 
@@ -257,32 +260,16 @@ export class TrackMeter {
     if (mark === -1) return undefined;
     const tookMs = now - this.#course.at(mark);
     if (tookMs < Math.max(FIRST_RATE_MS, RATE_FRAMES * (this.#stepMs ?? 0), leastMs)) return undefined;
-    const count = what === "frames" ? this.#frames - this.#course.frames(mark) : this.#payload - this.#course.payload(mark);
+    const count =
+      what === "frames" ? this.#frames - this.#course.frames(mark) : this.#payload - this.#course.payload(mark);
     return (count / tookMs) * 1000;
   }
 
   /** From frame to frame: silence after the last one has no part in it. */
   #shortRatio(): number | undefined {
-    const widest = Math.max(SHORT_MS, 5 * (this.#stepMs ?? 0), 3 * (this.#track.everyMs ?? 0));
-    const mark = this.#course.markBefore(this.#lastAt - widest);
-    if (mark === -1) return undefined;
-    const tookMs = this.#lastAt - this.#course.at(mark);
-    if (tookMs < Math.max(LEAST_MS, 3 * (this.#stepMs ?? 0))) return undefined;
-    return (this.#stampMs - this.#course.stampMs(mark)) / tookMs;
-  }
-  /** Between the least delayed frames of its first and its last seconds. */
-  #longRatio(): number | undefined {
-    const course = this.#course;
-    const newest = course.count - 1;
-    if (newest < 1) return undefined;
-    const longMs = longWindow(this.#track);
-    const end = course.at(newest);
-    const from = Math.max(course.at(0), end - longMs - EDGE_MS);
-    if (end - from < longMs) return undefined;
-    const first = course.leastDelayed(from, from + EDGE_MS);
-    const last = course.leastDelayed(end - EDGE_MS, end);
-    const tookMs = first === -1 || last === -1 ? 0 : course.at(last) - course.at(first);
-    return tookMs <= 0 ? undefined : (course.stampMs(last) - course.stampMs(first)) / tookMs;
+    const stepMs = this.#stepMs ?? 0;
+    const windowMs = Math.max(SHORT_MS, 5 * stepMs, 3 * (this.#track.everyMs ?? 0));
+    return this.#course.ratio(this.#lastAt, this.#stampMs, windowMs, Math.max(LEAST_MS, 3 * stepMs));
   }
 }
 
@@ -293,8 +280,12 @@ const MOST_EVERY_MS = 60_000;
 function sound({ everyMs, ...track }: Track): Track {
   return everyMs !== undefined && everyMs > 0 ? { ...track, everyMs: Math.min(everyMs, MOST_EVERY_MS) } : track;
 }
+/** No frame is larger, no stamp further, no clock slower or faster: what is told beyond is noise. */
+const MOST_SIZE = 2 ** 30;
+const MOST_STAMP_MS = 1e15;
+const MOST_HZ = 1e9;
 const DEFAULT_HZ = 90_000;
-const msPerTick = ({ clockHz }: Track): number => 1000 / (clockHz > 0 && Number.isFinite(clockHz) ? clockHz : DEFAULT_HZ);
+const msPerTick = ({ clockHz }: Track): number => 1000 / (clockHz >= 1 && clockHz <= MOST_HZ ? clockHz : DEFAULT_HZ);
 const longWindow = ({ everyMs }: Track): number => Math.max(LONG_MS, 10 * (everyMs ?? 0));
 /** The course holds the long window and both its edges. */
 const markEvery = (track: Track): number => Math.max(MARK_MS, (longWindow(track) + 2 * EDGE_MS) / 250);

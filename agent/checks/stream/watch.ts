@@ -38,8 +38,8 @@ export interface WatchOrder {
   mode(): Mode;
   /** Without media for so long it tries anew, ms: a session may have lost its source for good. */
   renewAfterMs: number;
-  /** Told when what is concluded has changed. */
-  changed(): void;
+  /** Told of every other conclusion. */
+  changed(conclusion: Conclusion): void;
 }
 
 /** How often a running session is judged: within this a fault is seen. */
@@ -83,6 +83,8 @@ export class Watch {
   #renewals = 0;
   #wake: (() => void) | undefined;
   #open = false;
+  /** In the pause between two samples. */
+  #between = false;
   #done: Promise<void> | undefined;
 
   constructor(order: WatchOrder) {
@@ -120,7 +122,11 @@ export class Watch {
   }
   /** The mode is another one: a pause that no longer fits is cut short. */
   modeChanged(): void {
-    if (this.#order.mode() === "continuous" && WELL.has(this.#conclusion.state)) this.#wake?.();
+    if (this.#order.mode() === "continuous") this.lookNow();
+  }
+  /** Cuts the pause between two samples short; not one after a failure, which protects the server. */
+  lookNow(): void {
+    if (this.#between) this.#wake?.();
   }
 
   async #run(): Promise<void> {
@@ -137,7 +143,9 @@ export class Watch {
       const begun = clock.now();
       const end = await this.#session(key);
       if (end === "stopped") return;
+      this.#between = end === "sampled";
       await this.#pause(this.#pauseAfter(end, begun));
+      this.#between = false;
     }
   }
 
@@ -223,7 +231,7 @@ export class Watch {
       this.#provenAt = this.#order.clock.now();
       this.#unknownSince = undefined;
     }
-    if (!isSame(before, conclusion)) this.#order.changed();
+    if (!isSame(before, conclusion)) this.#order.changed(conclusion);
   }
 
   /** So long after a session that ended so the next one begins, ms. */
@@ -233,7 +241,7 @@ export class Watch {
     if (end === "sampled") {
       this.#failures = 0;
       // moved by a tenth either way: a clip that plays in a loop would otherwise always be seen at the same place
-      return Math.max(0, sample.everyMs * (0.9 + 0.2 * random()) - lasted);
+      return Math.max(sample.everyMs / 2, sample.everyMs * (0.9 + 0.2 * random()) - lasted);
     }
     if (end === "renewed") {
       this.#renewals += 1;
@@ -266,7 +274,7 @@ function served({ state }: Conclusion, playedMs: number, { forMs }: WatchOrder["
   return WELL.has(state) && !examiner.wantsMore();
 }
 
-const isSame = (a: Conclusion, b: Conclusion): boolean =>
+export const isSame = (a: Conclusion, b: Conclusion): boolean =>
   a.state === b.state && a.reason === b.reason && a.hop === b.hop && a.severity === b.severity && a.holds === b.holds;
 
 const endedByItself = (): Failure =>

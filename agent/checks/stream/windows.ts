@@ -1,7 +1,7 @@
 /** Rings of fixed size for what must not make garbage with every packet. Pure. */
 
 /** Median of the first `count` values; `scratch` holds at least so many and is overwritten. Undefined of none. */
-export function medianOf(values: Float64Array, count: number, scratch: Float64Array): number | undefined {
+function medianOf(values: Float64Array, count: number, scratch: Float64Array): number | undefined {
   if (count === 0) return undefined;
   const sorted = scratch.subarray(0, count);
   sorted.set(values.subarray(0, count));
@@ -86,82 +86,5 @@ export class RecentSizes {
       count += 1;
     }
     return medianOf(this.#wanted, count, this.#scratch);
-  }
-}
-
-const POINTS = 256;
-
-/** Marks of a track's course: when, how far the stamps were, how much had come; a mark at most every `everyMs`. */
-export class Course {
-  readonly #at = new Float64Array(POINTS);
-  readonly #stampMs = new Float64Array(POINTS);
-  readonly #frames = new Float64Array(POINTS);
-  readonly #payload = new Float64Array(POINTS);
-  readonly #everyMs: number;
-  #next = 0;
-  #count = 0;
-
-  constructor(everyMs: number) {
-    this.#everyMs = everyMs;
-  }
-  get count(): number {
-    return this.#count;
-  }
-  clear(): void {
-    this.#next = 0;
-    this.#count = 0;
-  }
-  /** Whether a mark was made. */
-  mark(at: number, stampMs: number, frames: number, payload: number): boolean {
-    if (this.#count > 0 && at - this.at(this.#count - 1) < this.#everyMs) return false;
-    this.#at[this.#next] = at;
-    this.#stampMs[this.#next] = stampMs;
-    this.#frames[this.#next] = frames;
-    this.#payload[this.#next] = payload;
-    this.#next = (this.#next + 1) % POINTS;
-    if (this.#count < POINTS) this.#count += 1;
-    return true;
-  }
-  /** Marks are numbered from 0, the oldest. */
-  at(index: number): number {
-    return this.#at[this.#place(index)] ?? 0;
-  }
-  stampMs(index: number): number {
-    return this.#stampMs[this.#place(index)] ?? 0;
-  }
-  frames(index: number): number {
-    return this.#frames[this.#place(index)] ?? 0;
-  }
-  payload(index: number): number {
-    return this.#payload[this.#place(index)] ?? 0;
-  }
-  /** The latest mark made at or before `at`; the oldest where there is none; -1 of an empty course. */
-  markBefore(at: number): number {
-    let low = 0;
-    let high = this.#count - 1;
-    if (high < 0) return -1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.at(middle) <= at) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-  /**
-   * Between `from` and `to` the mark whose stamp was furthest ahead of our clock: the least delayed of them, since the way
-   * only ever adds delay. -1 where there is none.
-   */
-  leastDelayed(from: number, to: number): number {
-    let best = -1;
-    let ahead = Number.NEGATIVE_INFINITY;
-    for (let i = Math.max(0, this.markBefore(from)); i < this.#count && this.at(i) <= to; i += 1) {
-      if (this.at(i) < from || this.stampMs(i) - this.at(i) <= ahead) continue;
-      best = i;
-      ahead = this.stampMs(i) - this.at(i);
-    }
-    return best;
-  }
-  #place(index: number): number {
-    return (this.#next - this.#count + index + POINTS) % POINTS;
   }
 }

@@ -86,7 +86,12 @@ export function hevcRecord(sets: readonly Buffer[]): Buffer {
 /** AVCDecoderConfigurationRecord of one SPS and one PPS. */
 export function avcRecord(sps: Buffer, pps: Buffer): Buffer {
   const sized = (set: Buffer): Buffer => Buffer.concat([Buffer.of(set.length >> 8, set.length & 255), set]);
-  return Buffer.concat([Buffer.of(1, sps[1] ?? 0, sps[2] ?? 0, sps[3] ?? 0, 0xff, 0xe1), sized(sps), Buffer.of(1), sized(pps)]);
+  return Buffer.concat([
+    Buffer.of(1, sps[1] ?? 0, sps[2] ?? 0, sps[3] ?? 0, 0xff, 0xe1),
+    sized(sps),
+    Buffer.of(1),
+    sized(pps),
+  ]);
 }
 
 /** NAL units with their lengths before them. */

@@ -58,6 +58,20 @@ export const annexB = (nals: readonly Buffer[]): Buffer =>
     ]),
   );
 
+/** The NAL units of a byte stream: what lies between start codes, zeros before them taken away. */
+export function splitAnnexB(stream: Buffer): Buffer[] {
+  const code = Buffer.from([0, 0, 1]);
+  const nals: Buffer[] = [];
+  for (let at = stream.indexOf(code); at >= 0; ) {
+    const next = stream.indexOf(code, at + 3);
+    let end = next < 0 ? stream.length : next;
+    while (stream[end - 1] === 0) end -= 1;
+    nals.push(stream.subarray(at + 3, end));
+    at = next;
+  }
+  return nals;
+}
+
 /** Each with its length before it. */
 export const lengthPrefixed = (nals: readonly Buffer[], lengthBytes: number): Buffer =>
   Buffer.concat(

@@ -18,12 +18,16 @@ export interface PublishWish {
   output?: readonly string[];
 }
 
-/** ffmpeg, copying: 1 % of a core. `path`: a clip in a container that loops (`.ts`). */
+/**
+ * ffmpeg, copying the picture: 1 % of a core. `path`: a clip in a container that loops (`.ts`). Sound is encoded anew where the
+ * clip loops: ffmpeg 5 loses it for good at the first turn when it copies.
+ */
 export function publish(path: string, url: string, { once = false, output = [] }: PublishWish = {}): Publisher {
   const loop = once ? [] : ["-stream_loop", "-1"];
+  const sound = once ? ["-bsf:a", "aac_adtstoasc"] : ["-c:a", "aac", "-b:a", "48k"];
   const child = startChild(programPath("ffmpeg"), [
     ...["-v", "error", "-nostdin", "-re", ...loop, "-i", path],
-    ...["-c", "copy", "-bsf:a", "aac_adtstoasc", ...output, "-f", "flv", url],
+    ...["-c", "copy", ...sound, ...output, "-f", "flv", url],
   ]);
   return {
     child,

@@ -35,7 +35,10 @@ export async function captureRtp(args: readonly string[], kind: RtpMedia["kind"]
     const [code] = await once(child, "exit");
     if (code !== 0) throw new Error(`ffmpeg ${args.join(" ")}: ${code}`);
     for (const socket of [media, control]) await drained(socket);
-    return { packets: packets.filter(({ bytes }) => bytes.toString() !== END), media: mediaOf(readFileSync(sdp, "utf8"), kind) };
+    return {
+      packets: packets.filter(({ bytes }) => bytes.toString() !== END),
+      media: mediaOf(readFileSync(sdp, "utf8"), kind),
+    };
   } finally {
     child.kill("SIGKILL");
     media.close();
@@ -48,7 +51,23 @@ export function greyOf(format: string, bytes: Uint8Array): Buffer {
   const done = spawnSync(
     programPath("ffmpeg"),
     // prettier-ignore
-    ["-v", "error", "-f", format, "-i", "pipe:0", "-frames:v", "1", "-vf", "scale=160:90", "-pix_fmt", "gray", "-f", "rawvideo", "pipe:1"],
+    [
+      "-v",
+      "error",
+      "-f",
+      format,
+      "-i",
+      "pipe:0",
+      "-frames:v",
+      "1",
+      "-vf",
+      "scale=160:90",
+      "-pix_fmt",
+      "gray",
+      "-f",
+      "rawvideo",
+      "pipe:1",
+    ],
     { input: bytes, maxBuffer: 1 << 24 },
   );
   if (done.status !== 0 || done.stderr.length > 0) throw new Error(`not decodable: ${done.stderr.toString()}`);

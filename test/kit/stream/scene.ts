@@ -1,8 +1,9 @@
 import { videoOf } from "../../../agent/checks/stream/causes.ts";
 import type { Conclusion, Reason } from "../../../agent/checks/stream/conclusion.ts";
 import type { SessionFigures } from "../../../agent/checks/stream/figures.ts";
-import { conclude, type JudgeInput } from "../../../agent/checks/stream/judge.ts";
+import { conclude } from "../../../agent/checks/stream/judge.ts";
 import { Learner } from "../../../agent/checks/stream/learn.ts";
+import type { JudgeInput } from "../../../agent/checks/stream/look.ts";
 import { Meter } from "../../../agent/checks/stream/meter.ts";
 import { Traffic, type TrafficOrder } from "./traffic.ts";
 
@@ -27,7 +28,6 @@ export class Scene {
   conclusion: Conclusion | undefined;
   /** Each conclusion, with when it was made. */
   readonly seen: { at: number; conclusion: Conclusion }[] = [];
-  /** All but severity: what changed of it. */
   readonly #order: SceneOrder;
 
   constructor(order: SceneOrder = {}) {

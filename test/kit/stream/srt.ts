@@ -28,7 +28,7 @@ export async function startSrtRelay({
   const statsFile = join(folder.path, "stats.json");
   const [port, out] = [await freeUdpPort(), await freeUdpPort()];
   const words = ["-q", ...(totals ? ["-f"] : []), "-s", String(everyPackets), "-pf", "json", `-statsout:${statsFile}`];
-  const listen = `srt://127.0.0.1:${port}?mode=listener`;
+  const listen = `srt://127.0.0.1:${port}?mode=listener&peeridletimeo=1000`;
   const child = startChild(programPath("srt-live-transmit"), [...words, listen, `udp://127.0.0.1:${out}`]);
   await bound(port, child);
   const callers: Child[] = [];

@@ -86,7 +86,10 @@ class FlvSession {
   #answered(message: IncomingMessage, ms: number): void {
     this.#callOff();
     const failure = refusedBy(message.statusCode ?? 0, this.#place);
-    if (failure !== undefined) return this.#fail(failure);
+    if (failure !== undefined) {
+      this.#fail(failure);
+      return;
+    }
     const { clock, sink } = this.#session;
     sink.step("greeted", ms);
     sink.step("playing", 0);

@@ -17,7 +17,7 @@ const SKIP = 3;
 
 const LANE = 0;
 
-export const notFlv = (what: string): Failure =>
+const notFlv = (what: string): Failure =>
   new Failure("STREAM_PROTOCOL", `what came is no FLV: ${what}`, { facts: { what } });
 
 /**
@@ -34,17 +34,13 @@ export class FlvTags {
   #have = 0;
   #left = 0;
   #type = 0;
+  /** A tag was seen. */
   #begun = false;
 
   constructor(media: FlvMedia, base?: number) {
     this.#media = media;
     this.#base = base;
     this.#next = base === undefined ? FILE_HEADER : TAG_HEADER;
-  }
-
-  /** Whether the file's header was seen. */
-  get isFlv(): boolean {
-    return this.#begun;
   }
 
   /** The next bytes: those of `bytes` from `from` up to `to`; they came at `at`, monotonic ms. */
@@ -81,7 +77,6 @@ export class FlvTags {
     if (this.#have < FILE_HEADER_BYTES) return;
     const offset = uint32(header, 5);
     if (offset < FILE_HEADER_BYTES || offset > MOST_OFFSET) throw notFlv(`a header of ${offset} bytes`);
-    this.#begun = true;
     this.#have = 0;
     this.#next = SKIP;
     this.#left = offset - FILE_HEADER_BYTES + BACK_BYTES;
@@ -96,7 +91,8 @@ export class FlvTags {
     if (!TYPES.includes(this.#type)) throw notFlv(`a tag of type ${this.#type}`);
     if ((first & 0x20) !== 0) throw new Failure("STREAM_UNSUPPORTED", "the FLV is encrypted");
     if (this.#left > MOST_TAG_BYTES) throw notFlv(`a tag of ${this.#left} bytes`);
-    const stamp = ((((header[7] ?? 0) << 24) | ((header[4] ?? 0) << 16) | ((header[5] ?? 0) << 8)) | (header[6] ?? 0)) >>> 0;
+    const stamp =
+      (((header[7] ?? 0) << 24) | ((header[4] ?? 0) << 16) | ((header[5] ?? 0) << 8) | (header[6] ?? 0)) >>> 0;
     if (this.#base !== undefined && !this.#begun) this.#shift = this.#base - stamp;
     this.#begun = true;
     this.#media.begin(LANE, this.#type, this.#left, TAG_HEADER_BYTES + BACK_BYTES, (stamp + this.#shift) >>> 0, at);

@@ -110,7 +110,8 @@ export class VideoHead {
       this.several = true;
       at += 3;
     }
-    const shifted = packet === CODED_FRAMES && (this.codec === "H264" || this.codec === "H265" || this.codec === "H266");
+    const shifted =
+      packet === CODED_FRAMES && (this.codec === "H264" || this.codec === "H265" || this.codec === "H266");
     if (at + (shifted ? 3 : 0) > length) return false;
     if (shifted) {
       this.composition = signed24(bytes, at);

@@ -63,7 +63,10 @@ export class FlvVideo {
   piece(lane: number, bytes: Uint8Array, from: number, to: number): void {
     this.#untold += to - from;
     if (lane !== this.#lane) return;
-    if (this.#part !== HEAD) return this.#body(bytes, from, to);
+    if (this.#part !== HEAD) {
+      this.#body(bytes, from, to);
+      return;
+    }
     const wanted = Math.min(HEAD_BYTES, this.#length);
     let at = from;
     while (at < to && this.#have < wanted) this.#first[this.#have++] = bytes[at++] ?? 0;
@@ -123,7 +126,10 @@ export class FlvVideo {
     if (this.#part === UNITS) this.#split?.data(bytes, from, to);
     else if (this.#part === RECORD) {
       this.#record ??= Buffer.allocUnsafeSlow(MOST_RECORD_BYTES);
-      this.#record.set(bytes.subarray(from, Math.min(to, from + MOST_RECORD_BYTES - this.#recordBytes)), this.#recordBytes);
+      this.#record.set(
+        bytes.subarray(from, Math.min(to, from + MOST_RECORD_BYTES - this.#recordBytes)),
+        this.#recordBytes,
+      );
       this.#recordBytes = Math.min(MOST_RECORD_BYTES, this.#recordBytes + to - from);
     }
   }

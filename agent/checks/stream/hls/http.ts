@@ -166,6 +166,7 @@ class Exchange {
   readonly #done = Promise.withResolvers<HttpHead | URL>();
   #request: ClientRequest | undefined;
   #answered = false;
+  #over = false;
   #stale = false;
   #bytes = 0;
   #heardAt = 0;
@@ -218,7 +219,7 @@ class Exchange {
       this.#fail(this.#failureOf(cause));
     });
     request.once("response", (message) => this.#take(message));
-    request.once("close", () => this.#fail(this.#over("closed")));
+    request.once("close", () => this.#fail(this.#hungUp("closed")));
     if (withinMs !== undefined)
       this.#callOffAll = clock.after(withinMs + connectMs, () => this.#fail(this.#late(withinMs)));
     request.end();
@@ -231,9 +232,12 @@ class Exchange {
     const status = message.statusCode ?? 0;
     const next = redirectOf(message, url);
     const refused = refusalOf(status, this.#place, this.#wanted.step);
-    if (next !== undefined || refused !== undefined) {
-      message.resume(); // a short body leaves the connection of use; a long one meets the end of the exchange
-      this.#settle(next ?? refused);
+    const instead = next ?? refused;
+    if (instead !== undefined) {
+      // A short body leaves the connection of use; behind a long one the next request waits, and runs out of time.
+      message.on("error", () => {});
+      message.resume();
+      this.#settle(instead);
       return;
     }
     const head: HttpHead = { status, encoding: message.headers["content-encoding"], url };
@@ -247,10 +251,10 @@ class Exchange {
       this.#guarded(() => this.#wanted.data(wantedPart));
     });
     message.once("end", () => {
-      if (message.complete) this.#done.resolve(head);
+      if (message.complete) this.#settle(head);
     });
     message.on("error", (cause) => this.#fail(this.#failureOf(cause)));
-    message.once("close", () => this.#fail(this.#over("closed")));
+    message.once("close", () => this.#fail(this.#hungUp("closed")));
     if (withinMs !== undefined) this.#watch();
     this.#guarded(() => this.#wanted.head?.(head));
   }
@@ -275,14 +279,19 @@ class Exchange {
     }
   }
 
-  #settle(outcome: URL | Failure | undefined): void {
-    if (outcome instanceof URL) this.#done.resolve(outcome);
-    else this.#done.reject(outcome);
+  /** Once, and the connection may serve again. */
+  #settle(outcome: HttpHead | URL | Failure): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (outcome instanceof Failure) this.#done.reject(outcome);
+    else this.#done.resolve(outcome);
   }
 
+  /** Once, and the connection is gone. */
   #fail(cause: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
     this.#done.reject(cause);
-    this.#callOff();
     this.#request?.destroy();
   }
 
@@ -293,12 +302,12 @@ class Exchange {
   #failureOf(cause: unknown): Failure {
     if (cause instanceof Failure) return cause;
     const reason = reasonOf(cause);
-    if (!reason.startsWith("HPE_")) return this.#over(reason);
+    if (!reason.startsWith("HPE_")) return this.#hungUp(reason);
     const facts = { place: this.#place, what: reason };
     return new Failure("STREAM_PROTOCOL", `what ${this.#place} answers is no HTTP: ${reason}`, { facts, cause });
   }
 
-  #over(how: string): Failure {
+  #hungUp(how: string): Failure {
     const facts = { place: this.#place, step: this.#wanted.step, how };
     return new Failure("STREAM_ENDED", `${this.#place} hung up during its ${this.#wanted.step}: ${how}`, { facts });
   }

@@ -3,7 +3,7 @@ import type { Keyframe, MediaSink, PacketCounts, PictureFormat, Step, Track } fr
 
 const TICK_MS = 250;
 /** So many frames of one segment are told, and as many wait; more is no video. */
-const MOST_FRAMES = 65_536;
+const MOST_FRAMES = 16_384;
 /** The length of a segment, as its stamps and as its playlist have it, may differ by so much: whole seconds are common. */
 const ROUNDING_MS = 600;
 const ROUNDING_PART = 0.1;
@@ -58,10 +58,14 @@ export class Pace implements MediaSink {
     if (isOld || frames.length === 0) return;
     shareBytes(frames, bytes);
     const now = this.#clock.now();
-    if (this.#endsAt - now > 3 * Math.max(durationMs, this.#everyMs)) this.#release(Number.POSITIVE_INFINITY);
+    const isFull = this.#queue.length + frames.length > MOST_FRAMES;
+    if (isFull || this.#endsAt - now > 3 * Math.max(durationMs, this.#everyMs)) {
+      this.#release(Number.POSITIVE_INFINITY);
+      this.#endsAt = now;
+    }
     const begins = Math.max(now, this.#endsAt);
     this.#endsAt = begins + date(frames, this.#tracks, durationMs, begins);
-    this.#queue.push(...frames);
+    this.#queue = this.#queue.concat(frames);
     this.#tick();
   }
 
@@ -70,11 +74,6 @@ export class Pace implements MediaSink {
     this.#callOff?.();
     this.#queue = [];
     this.#next = 0;
-  }
-
-  /** When the last of what waits will have been told, monotonic ms. */
-  get endsAt(): number {
-    return this.#endsAt;
   }
 
   step(step: Step, ms: number): void {

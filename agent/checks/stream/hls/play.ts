@@ -75,13 +75,14 @@ class HlsWatch {
     let advanced = false;
     let askedAt = clock.now();
     for (;;) {
-      this.#live(playlist, edge);
+      if (playlist.ended) throw this.#over(edge);
       const waitMs = advanced ? this.#targetMs : this.#targetMs / 2;
       await clock.sleep(Math.max(0, askedAt + waitMs - clock.now()), signal);
       askedAt = clock.now();
       playlist = await this.#load();
       const news = edge.take(playlist, clock.now());
       advanced = news.fresh.length > 0;
+      if (!advanced) this.#live(playlist, edge);
       if (advanced && unreadable !== undefined) throw unreadable;
       if (news.restarted) this.#odd.say("sequence began anew", askedAt);
       if (news.skippedMs > 0) this.#odd.say("segments left out", askedAt);
@@ -134,22 +135,22 @@ class HlsWatch {
     this.#url = head.url;
     const body = Buffer.concat(parts);
     if (this.#playlist !== undefined && body.equals(this.#body)) return this.#playlist;
-    const playlist = readPlaylist((await unpacked(body, head.encoding, MOST_PLAYLIST_BYTES)).toString("utf8"));
+    const playlist = readPlaylist(unpacked(body, head.encoding, MOST_PLAYLIST_BYTES).toString("utf8"));
     this.#body = body;
     this.#playlist = playlist.kind === "media" ? playlist : undefined;
     return playlist;
   }
 
-  /** Nothing new for too long, or the end. */
-  #live(playlist: MediaPlaylist, edge: LiveEdge): void {
+  #over({ newest }: LiveEdge): Failure {
+    const facts = { place: this.#url.host, how: "endlist", sequence: newest };
+    return new Failure("STREAM_ENDED", `the playlist of ${facts.place} says that the stream has ended`, { facts });
+  }
+
+  /** Throws where there was nothing new for too long. */
+  #live(playlist: MediaPlaylist, { newest: sequence, advancedAt }: LiveEdge): void {
     const place = this.#url.host;
-    const sequence = edge.newest;
-    if (playlist.ended)
-      throw new Failure("STREAM_ENDED", `the playlist of ${place} says that the stream has ended`, {
-        facts: { place, how: "endlist", sequence },
-      });
-    const ageMs = Math.round(this.#session.clock.now() - edge.advancedAt);
-    if (ageMs <= STALE_TARGETS * this.#targetMs) return;
+    const ageMs = Math.round(this.#session.clock.now() - advancedAt);
+    if (ageMs < STALE_TARGETS * this.#targetMs) return;
     const programTime = playlist.segments.at(-1)?.programTime;
     throw new Failure(
       "STREAM_ENDED",
@@ -202,6 +203,7 @@ class HlsWatch {
     }
     this.#hasRead = true;
     if (reader.counts.packets === 0) throw foreign(url.host);
+    if (reader.isUnreadable) throw unsupported("no track of a codec we know", url.host);
     return undefined;
   }
 

@@ -53,12 +53,17 @@ export class VideoUnits {
   /** recovery_frame_cnt of its recovery point SEI, -1 without. */
   #recovery = -1;
 
+  /** Bytes of parameter sets after a slice, of this unit or of the next. */
+  #betweenSize = 0;
+
   /** Of the NAL unit. */
   #header = 0;
   #kind = OTHER;
   /** It is a slice whose first byte has not come. */
   #fresh = false;
   #skipped = false;
+  /** A parameter set after a slice. */
+  #between = false;
   #gathering = false;
   #gathered = 0;
   #scratch: Buffer | undefined;
@@ -78,6 +83,7 @@ export class VideoUnits {
     this.#close();
     this.#next();
     this.#clear();
+    this.#betweenSize = 0;
     this.#stamp = stamp;
   }
 
@@ -116,9 +122,12 @@ export class VideoUnits {
     this.#begin(header);
     this.#fresh = this.#kind === SLICE || this.#kind === KEY_SLICE;
     if (this.#fresh) return;
-    // A delimiter, a parameter set or an SEI after a picture begins the next unit.
-    if (this.#kind !== OTHER && this.#pictures >= this.#sets.picturesInUnit && this.#sliced) this.#next();
-    this.#size += this.#h265 ? 2 : 1;
+    // A delimiter or an SEI after a picture begins the next unit. A parameter set does, too, by the book; but GStreamer
+    // (config-interval=-1) repeats them before each slice of one keyframe: which it was the next slice tells.
+    const after = this.#pictures >= this.#sets.picturesInUnit && this.#sliced;
+    if (after && (this.#kind === DELIMITER || this.#kind === SEI)) this.#next();
+    this.#between = after && this.#kind === PARAMETERS;
+    this.#count(this.#h265 ? 2 : 1);
     this.#gathering = this.#kind === PARAMETERS || this.#kind === SEI;
     if (this.#gathering) this.#gatherHeader();
   }
@@ -136,7 +145,7 @@ export class VideoUnits {
     // first_mb_in_slice = 0, first_slice_segment_in_pic_flag = 1: the first bit after the header.
     if (this.#fresh) this.#slice(((bytes[from] ?? 0) & 0x80) !== 0);
     if (this.#skipped) return;
-    this.#size += to - from;
+    this.#count(to - from);
     if (this.#gathering) this.#gather(bytes, from, to);
     else if (this.#kept !== undefined && this.#kind !== OTHER) this.#keep(bytes, from, to);
   }
@@ -151,6 +160,12 @@ export class VideoUnits {
     this.#header = header;
     this.#kind = this.#kindOf(header);
     this.#skipped = false;
+    this.#between = false;
+  }
+
+  #count(bytes: number): void {
+    if (this.#between) this.#betweenSize += bytes;
+    else this.#size += bytes;
   }
 
   #kindOf(header: number): number {
@@ -165,6 +180,8 @@ export class VideoUnits {
     }
     this.#skipped = this.#told;
     if (this.#told) return;
+    this.#size += this.#betweenSize;
+    this.#betweenSize = 0;
     this.#sliced = true;
     this.#size += this.#h265 ? 2 : 1;
     if (this.#kind === KEY_SLICE || this.#recovery >= 0) this.#keySlice();
@@ -225,6 +242,8 @@ export class VideoUnits {
     this.#finish();
     this.#told = false;
     this.#pictures = 0;
+    this.#size += this.#betweenSize;
+    this.#betweenSize = 0;
   }
 
   /** Tells the frame, if there is one. */

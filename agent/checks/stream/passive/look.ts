@@ -16,8 +16,8 @@ interface Login {
 /** A forwarder whose counters are read, and the stream among what it has. */
 export type ForwarderOptions = Login &
   (
-    | { type: "nginx-rtmp"; /** Of the location with `rtmp_stat`. */ url: string; app: string; stream: string }
-    | { type: "srs"; /** `http://host:1985`. */ url: string; app: string; stream: string }
+    | { type: "nginx-rtmp" /** Of the location with `rtmp_stat`. */; url: string; app: string; stream: string }
+    | { type: "srs" /** `http://host:1985`. */; url: string; app: string; stream: string }
     | {
         type: "zlm";
         url: string;
@@ -26,7 +26,7 @@ export type ForwarderOptions = Login &
         /** 0600; sent as a header, so that no access log has it. */
         secretFile?: string | undefined;
       }
-    | { type: "mediamtx"; /** `http://host:9997`. */ url: string; path: string }
+    | { type: "mediamtx" /** `http://host:9997`. */; url: string; path: string }
   );
 
 export interface ForwarderPorts {
@@ -81,7 +81,9 @@ async function ask(options: ForwarderOptions, ports: ForwarderPorts, signal: Abo
   if (status !== 200)
     throw new Failure("STREAM_STATUS", `${place} answers with status ${status}`, { facts: { place, status } });
   if (isCut)
-    throw new Failure("STREAM_PROTOCOL", `${place} answers with more than ${MOST_BODY_BYTES} bytes`, { facts: { place } });
+    throw new Failure("STREAM_PROTOCOL", `${place} answers with more than ${MOST_BODY_BYTES} bytes`, {
+      facts: { place },
+    });
   return body.toString("utf8");
 }
 
@@ -89,7 +91,9 @@ async function ask(options: ForwarderOptions, ports: ForwarderPorts, signal: Abo
 const isApi = ({ body }: HttpAnswer): boolean => body.toString("latin1").trimStart().startsWith("{");
 
 function wrongPlace({ type }: ForwarderOptions, place: string): never {
-  throw new Failure("STREAM_STATUS", `${place} has no API of ${NAMES[type]}: status 404`, { facts: { place, status: 404 } });
+  throw new Failure("STREAM_STATUS", `${place} has no API of ${NAMES[type]}: status 404`, {
+    facts: { place, status: 404 },
+  });
 }
 
 function addressOf(options: ForwarderOptions): string {

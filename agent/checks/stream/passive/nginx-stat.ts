@@ -1,7 +1,7 @@
 import { Failure } from "../../../../protocol/failure.ts";
 
 /** One stream of nginx-rtmp's `/stat` (module 1.1.4 and 1.2.x): what its elements say as text, by name. */
-export interface NginxStream {
+interface NginxStream {
   /** `<publishing/>`: somebody feeds it. */
   publishing: boolean;
   /** bytes_in, bytes_out, bw_video, nclients … */
@@ -48,7 +48,7 @@ export function nginxStream(xml: string, app: string, name: string): NginxStream
   return found;
 }
 
-export const notStat = (why: string): Failure =>
+const notStat = (why: string): Failure =>
   new Failure("STREAM_PROTOCOL", `the page is none of nginx-rtmp's rtmp_stat: ${why}`, { facts: { why } });
 
 interface Piece {

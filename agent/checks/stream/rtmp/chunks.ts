@@ -98,7 +98,8 @@ export class ChunkReader {
       if (this.#lane === undefined) {
         const byte = bytes[at++] ?? 0;
         this.#header[this.#have++] = byte;
-        if (this.#repeated !== undefined && byte !== byteOf(this.#repeated, this.#have - this.#plain - 1)) this.#headed();
+        if (this.#repeated !== undefined && byte !== byteOf(this.#repeated, this.#have - this.#plain - 1))
+          this.#headed();
         else if (this.#have === this.#need) this.#headed();
         continue;
       }
@@ -149,7 +150,8 @@ export class ChunkReader {
     const [plain, have] = [this.#plain, this.#have];
     if (format < 3) this.#read(lane, format, have > plain ? uint32(this.#header, plain) : undefined);
     else if (lane.left === 0) this.#message(lane, (lane.stamp + lane.delta) >>> 0);
-    const missing = this.#repeated !== undefined && (have < plain + 4 || uint32(this.#header, plain) !== this.#repeated);
+    const missing =
+      this.#repeated !== undefined && (have < plain + 4 || uint32(this.#header, plain) !== this.#repeated);
     this.#have = 0;
     this.#need = 1;
     this.#basic = 0;
@@ -201,8 +203,7 @@ const byteOf = (value: number, index: number): number => (value >>> (24 - 8 * in
 const uint24 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
 
-const uint32 = (bytes: Uint8Array, at: number): number =>
-  ((uint24(bytes, at) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
+const uint32 = (bytes: Uint8Array, at: number): number => ((uint24(bytes, at) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 
 /** A message as chunks: the first with a whole header, the others of type 3. `lane` 2 to 63, `stamp` unsigned 32-bit ms. */
 export function writeMessage(

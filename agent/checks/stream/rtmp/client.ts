@@ -159,7 +159,9 @@ export class RtmpClient implements Hears {
       this.#control(MESSAGE.userControl, pong);
     } else if (event === STREAM_EOF) {
       const how = "end of the stream";
-      throw new Failure("STREAM_ENDED", `${this.#place} ended the stream: ${how}`, { facts: { place: this.#place, how } });
+      throw new Failure("STREAM_ENDED", `${this.#place} ended the stream: ${how}`, {
+        facts: { place: this.#place, how },
+      });
     } else if (event === STREAM_DRY) this.#say("dry");
     else if (event === IS_RECORDED) this.#say("recorded");
   }

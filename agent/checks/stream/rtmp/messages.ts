@@ -53,14 +53,15 @@ export class MessageRouter implements MessageSink {
     }
     this.#types.delete(lane);
     if (type === MESSAGE.aggregate) this.#aggregates.set(lane, new FlvTags(this.#media, stamp));
-    else if (isControl(type) || type === MESSAGE.command || type === MESSAGE.commandAmf3) this.#gather(lane, type, length);
+    else if (isControl(type) || type === MESSAGE.command || type === MESSAGE.commandAmf3)
+      this.#gather(lane, type, length);
   }
 
   piece(lane: number, bytes: Uint8Array, from: number, to: number): void {
     const type = this.#types.get(lane);
-    if (type !== undefined) return this.#media.piece(lane, type, bytes, from, to);
-    const coming = this.#coming.get(lane);
-    if (coming !== undefined) {
+    const coming = type === undefined ? this.#coming.get(lane) : undefined;
+    if (type !== undefined) this.#media.piece(lane, type, bytes, from, to);
+    else if (coming !== undefined) {
       coming.body.set(bytes.subarray(from, to), coming.have);
       coming.have += to - from;
     } else this.#aggregates.get(lane)?.push(bytes, from, to, this.at);
@@ -68,7 +69,10 @@ export class MessageRouter implements MessageSink {
 
   end(lane: number): void {
     const type = this.#types.get(lane);
-    if (type !== undefined) return this.#media.end(lane, type, this.at);
+    if (type !== undefined) {
+      this.#media.end(lane, type, this.at);
+      return;
+    }
     this.#aggregates.delete(lane);
     const coming = this.#coming.get(lane);
     if (coming === undefined) return;

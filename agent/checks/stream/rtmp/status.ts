@@ -35,7 +35,8 @@ export function failureIn(status: Status, place: string): Failure | undefined {
   if (how !== undefined) {
     return new Failure("STREAM_ENDED", `${place} ended the stream: ${how}`, { facts: { place, how, status: code } });
   }
-  const refused = level === "error" || /\.(StreamNotFound|Failed|Rejected|InvalidApp|InvalidArg|FileNotFound)$/.test(code);
+  const refused =
+    level === "error" || /\.(StreamNotFound|Failed|Rejected|InvalidApp|InvalidArg|FileNotFound)$/.test(code);
   return refused ? refusal(status, place, "play") : undefined;
 }
 

@@ -43,7 +43,7 @@ export class JpegReader implements PayloadReader {
     to: number,
     stamp: number,
     marker: boolean,
-    lost: boolean,
+    _lost: boolean,
     at: number,
     headerAt: number,
   ): void {
@@ -56,7 +56,8 @@ export class JpegReader implements PayloadReader {
     }
     const data = from + 8 + ((bytes[from + 4] ?? 0) & 64 ? 4 : 0);
     const scan = offset === 0 ? this.#start(bytes, from, data, to, headerAt) : data;
-    if (lost || (offset > 0 && offset !== this.#size)) this.#kept = undefined;
+    // Of what was lost before it, this says whether it was of this frame.
+    if (offset !== this.#size) this.#kept = undefined;
     if (scan > to) {
       this.#kept = undefined;
       this.#odd("jpeg", at);

@@ -49,7 +49,8 @@ export class Asker {
       if (answers > 0) answers -= 1;
       else if (challenge.scheme === "digest" && challenge.stale && stales > 0) stales -= 1;
       else throw refused(401, "the server refuses user or password");
-      this.#login = { challenge, credentials: await this.#credentials(), count: 0, isProven: false };
+      const credentials = await Promise.race([this.#credentials(), this.#signalling.ended]);
+      this.#login = { challenge, credentials, count: 0, isProven: false };
     }
   }
 

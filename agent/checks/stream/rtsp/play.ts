@@ -69,6 +69,8 @@ class Conversation {
   readonly #signalling: Signalling;
   readonly #asker: Asker;
   readonly #played: PlayedTrack[] = [];
+  /** Nothing is begun any more. */
+  readonly #ending = new AbortController();
   readonly #over = Promise.withResolvers<never>();
   /** What PLAY and TEARDOWN are said about. */
   #aggregate: string;
@@ -85,30 +87,36 @@ class Conversation {
     this.#signalling = new Signalling(kept.socket, session.clock, userAgent, (channel, bytes, from, to, at) =>
       this.#lanes.hear(channel, bytes, from, to, at),
     );
-    this.#asker = new Asker(this.#signalling, credentials, session.signal);
+    this.#asker = new Asker(this.#signalling, credentials, this.#ending.signal);
     this.#over.promise.catch(() => {});
   }
 
-  /** Resolves never; rejects with what ended it, when the server has been told. */
+  /** Resolves never; rejects with what ended it, when the server has been told and nothing of it goes on. */
   async play(): Promise<never> {
-    const { signal } = this.#session;
-    const stop = (): void => this.#over.reject(signal.reason);
+    const { signal, clock } = this.#session;
+    const stop = (): void => this.#end(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    const playing = this.#begin();
-    playing.catch(() => {}); // what it says after the end is nobody's business
+    const begun = this.#begin().catch((cause: unknown) => this.#end(cause));
     try {
-      return await Promise.race([this.#over.promise, this.#signalling.ended, this.#lanes.ended, playing]);
+      return await Promise.race([this.#over.promise, this.#signalling.ended, this.#lanes.ended]);
     } finally {
       signal.removeEventListener("abort", stop);
-      this.#stopUpkeep?.();
+      this.#ending.abort();
       await this.#leave();
+      await begun; // an answer that came with the end may still have set something going
+      this.#stopUpkeep?.();
       for (const one of this.#played) one.close();
-      this.#lanes.close(this.#session.clock.now());
+      this.#lanes.close(clock.now());
     }
   }
 
-  async #begin(): Promise<never> {
+  #end(cause: unknown): void {
+    this.#ending.abort(cause);
+    this.#over.reject(cause);
+  }
+
+  async #begin(): Promise<void> {
     const methods = await this.#greet();
     const described = await this.#describe();
     await this.#setUp(described);
@@ -120,9 +128,8 @@ class Conversation {
       timeoutMs: this.#signalling.session?.timeoutMs ?? 60_000,
       ask: (method) => this.#ask(method, this.#aggregate, "keep-alive"),
       unanswered: () => this.#session.sink.odd(0, "keep-alive unanswered"),
-      end: (cause) => this.#over.reject(cause),
+      end: (cause) => this.#end(cause),
     });
-    return await this.#over.promise;
   }
 
   /** What it says it knows. A server may well refuse OPTIONS and play. */
@@ -133,8 +140,8 @@ class Conversation {
 
   /** One DESCRIBE at a time for each server, where the session says so. */
   async #describe(): Promise<{ sdp: Sdp; base: string }> {
-    const { turn, signal, answerMs } = this.#session;
-    const giveBack = await turn?.(this.#place, signal);
+    const { turn, answerMs } = this.#session;
+    const giveBack = await turn?.(this.#place, this.#ending.signal);
     try {
       const headers = { Accept: "application/sdp" };
       const waitMs = answerMs + KEYFRAME_MS;
@@ -199,7 +206,7 @@ class Conversation {
     waitMs = this.#session.answerMs,
   ): Promise<Reply> {
     const reply = await this.#asker.ask({ method, uri, headers, step, waitMs });
-    this.#session.signal.throwIfAborted();
+    this.#ending.signal.throwIfAborted();
     return reply;
   }
 

@@ -46,16 +46,15 @@ const PUNCH = Uint8Array.of(0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
  */
 export async function setUp(order: SetUpOrder, played: PlayedTrack[]): Promise<void> {
   let carriers = order.carriers;
-  let pictures = 0;
+  const hasPicture = order.media.some(({ kind }) => kind === "video");
   for (const media of order.media) {
     try {
       const carrier = await setUpOne(order, media, carriers, played);
       carriers = [carrier];
-      if (media.kind === "video") pictures += 1;
     } catch (cause) {
       const isRefused =
         cause instanceof Failure && (cause.code === "STREAM_STATUS" || cause.code === "STREAM_UNSUPPORTED");
-      if (!isRefused || media.kind === "video" || pictures === 0) throw cause;
+      if (!isRefused || media.kind === "video" || !hasPicture) throw cause;
     }
   }
 }
@@ -103,7 +102,6 @@ async function overUdp(order: SetUpOrder, media: SdpMedia, played: PlayedTrack[]
     lanes.hear(channel + on, bytes, 0, bytes.length, session.clock.now()),
   );
   try {
-    session.signal.throwIfAborted();
     const { port } = pair;
     const wish = `RTP/AVP;unicast;client_port=${port}-${port + 1}`;
     const reply = await order.ask(controlUrl(order.base, media.control), wish);

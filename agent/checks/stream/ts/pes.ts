@@ -10,6 +10,8 @@ const FIXED_BYTES = 9;
 const MOST_HEADER_BYTES = FIXED_BYTES + 255;
 /** Payloads of the packets of a transport stream lie apart; so many bytes are brought together before they are searched. */
 const GATHERED_BYTES = 16 * 1024;
+/** Multiplexers are a little late where the rate varies; so late they are wrong. */
+const MOST_LATE_TICKS = TS_CLOCK_HZ;
 /** A decoder holds at most so much (§2.4.2.6); what is further ahead of the program clock is wrong. */
 const MOST_AHEAD_TICKS = 10 * TS_CLOCK_HZ;
 const NO_PTS = -1;
@@ -158,7 +160,7 @@ export class PesTrack {
   }
 
   #compare(ahead: number, at: number): void {
-    if (ahead < 0) this.odd.say("late for the program clock", at);
+    if (ahead < -MOST_LATE_TICKS) this.odd.say("late for the program clock", at);
     else if (ahead > MOST_AHEAD_TICKS) this.odd.say("far ahead of the program clock", at);
   }
 

@@ -59,9 +59,13 @@ function listen(socket: Socket, place: TsPlace, { clock, sink }: Session, fail: 
     }
     heardAt = now;
     reader.push(bytes, now);
-    if (!reader.foreign) return;
+    if (!reader.foreign && !reader.isUnreadable) return;
     const facts = { place: name(place) };
-    fail(new Failure("STREAM_PROTOCOL", `what comes to ${facts.place} is no MPEG transport stream`, { facts }));
+    fail(
+      reader.foreign
+        ? new Failure("STREAM_PROTOCOL", `what comes to ${facts.place} is no MPEG transport stream`, { facts })
+        : new Failure("STREAM_UNSUPPORTED", `what comes to ${facts.place} has no track of a codec we know`, { facts }),
+    );
   });
 }
 

@@ -23,8 +23,6 @@ const COUNTS_EVERY_MS = 1000;
 const TICKS_PER_MS = 90;
 
 export interface TsOptions {
-  /** Given to each track (`Track.everyMs`). */
-  everyMs?: number;
   /** Tells `packets` about once a second, by the continuity counters; not where the transport beneath counts better (RTP). */
   tellsLoss?: boolean;
 }
@@ -66,6 +64,7 @@ export class TsReader {
   #countsAt = Number.NaN;
   #program = -1;
   #pmtPid = NULL_PID;
+  #mapped = false;
   #pcrPid = NULL_PID;
   #pcr = Number.NaN;
 
@@ -76,14 +75,9 @@ export class TsReader {
     this.#follow(PAT_PID).sections = new Sections();
   }
 
-  /** The first program has a stream that we know by name. */
-  get hasMedia(): boolean {
-    return this.#tracks.some(({ track }) => track.kind !== "other");
-  }
-
-  /** A program map has come. */
-  get isMapped(): boolean {
-    return this.#tracks.length > 0 || this.#pcrPid !== NULL_PID;
+  /** Its program map has come, and names nothing that we know. */
+  get isUnreadable(): boolean {
+    return this.#mapped && !this.#tracks.some(({ track }) => track.kind !== "other");
   }
 
   /** What comes is no transport stream. */
@@ -275,6 +269,7 @@ export class TsReader {
   #takePmt(section: Buffer): void {
     const pmt = readPmt(section, this.#program);
     if (pmt === undefined) return;
+    this.#mapped = true;
     this.#mapTracks(pmt);
     if (pmt.pcrPid !== NULL_PID) this.#follow(pmt.pcrPid);
     if (pmt.pcrPid !== this.#pcrPid) this.#pcr = Number.NaN;
@@ -293,7 +288,7 @@ export class TsReader {
         continue;
       }
       taken.add(stream.pid);
-      const track = { ...trackOf(stream), ...this.#every() };
+      const track = trackOf(stream);
       const same = free.find((one) => one.track.kind === track.kind);
       if (same !== undefined) free.splice(free.indexOf(same), 1);
       else if (this.#tracks.length >= MOST_TRACKS) {
@@ -309,15 +304,12 @@ export class TsReader {
       same.pid = pid;
       return same.pes;
     }
+    same?.pes.flush(this.#at);
     const id = same?.pes.id ?? this.#tracks.length;
     const pes = new PesTrack(id, track, this.#sink, this.#clock);
     this.#tracks[id] = { track, pes, pid };
     this.#sink.track(id, track);
     return pes;
-  }
-
-  #every(): { everyMs?: number } {
-    return this.#options.everyMs === undefined ? {} : { everyMs: this.#options.everyMs };
   }
 
   /** What we know of a PID; something from now on. */

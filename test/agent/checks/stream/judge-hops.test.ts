@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Conclusion, HOPS, type Reason, REASONS } from "../../../../agent/checks/stream/conclusion.ts";
+import { type Conclusion, HOPS, REASONS, type Reason } from "../../../../agent/checks/stream/conclusion.ts";
 import type { SessionFigures, TrackFigures } from "../../../../agent/checks/stream/figures.ts";
 import { type Answers, hopOf, isFed, type PassiveLooks, type WayFacts } from "../../../../agent/checks/stream/hop.ts";
-import { conclude, type JudgeInput } from "../../../../agent/checks/stream/judge.ts";
+import { conclude } from "../../../../agent/checks/stream/judge.ts";
 import { NOTHING_LEARNT } from "../../../../agent/checks/stream/learn.ts";
+import type { JudgeInput } from "../../../../agent/checks/stream/look.ts";
 import type { PictureView } from "../../../../agent/checks/stream/picture.ts";
 import { DEFAULT_THRESHOLDS } from "../../../../agent/checks/stream/thresholds.ts";
 import { Failure, type FailureCode } from "../../../../protocol/failure.ts";
@@ -90,6 +91,7 @@ const FAILED: [FailureCode, Failure["facts"], WayFacts, Reason | undefined][] = 
   ["DIAL_TIMEOUT", {}, {}, "unreachable"],
   ["DIAL_TIMEOUT", {}, { hostReachable: true }, "hung"],
   ["DIAL_UNTRUSTED", {}, {}, "protocol"],
+  ["STREAM_ENDED", { how: "stale" }, {}, "no_media"],
   ["STREAM_TIMEOUT", { step: "DESCRIBE" }, {}, "hung"],
   ["STREAM_AUTH", { status: 401 }, {}, "auth"],
   ["STREAM_STATUS", { status: 404 }, {}, "missing"],
@@ -186,7 +188,10 @@ test("a presentation has no usual bit rate and no usual frame rate", () => {
 
 test("by counters alone: moving is alive, standing is not, unfed is missing, too few looks tell nothing", () => {
   expect(conclude(input({ passive: moving })).state).toBe("ok");
-  expect(conclude(input({ passive: standing, answers: "forwarder" }))).toMatchObject({ reason: "no_media", hop: "encoder" });
+  expect(conclude(input({ passive: standing, answers: "forwarder" }))).toMatchObject({
+    reason: "no_media",
+    hop: "encoder",
+  });
   expect(conclude(input({ passive: looks(0, { fed: false }) }))).toMatchObject({ reason: "missing" });
   expect(conclude(input({ passive: { ...standing, now: { ...standing.now, at: 2_500 } } })).state).toBe("unknown");
   expect(conclude(input({})).state).toBe("unknown");
@@ -195,7 +200,35 @@ test("by counters alone: moving is alive, standing is not, unfed is missing, too
     now: { ...moving.now, lost: 40 },
   };
   expect(conclude(input({ passive: lossy }))).toMatchObject({ reason: "loss", severity: "minor", hop: "network" });
-  expect(conclude(input({ passive: looks(50_000), learnt: { ...NOTHING_LEARNT, kbps: 2_000, minutes: 9 } })).reason).toBe("bitrate");
+  expect(
+    conclude(input({ passive: looks(50_000), learnt: { ...NOTHING_LEARNT, kbps: 2_000, minutes: 9 } })).reason,
+  ).toBe("bitrate");
+});
+
+/** A healthy session of a minute, but for this. */
+function judgedWith(more: Partial<TrackFigures>, learnt: JudgeInput["learnt"] = NOTHING_LEARNT): Conclusion {
+  const scene = new Scene();
+  scene.run(60);
+  const figures = scene.figures();
+  const tracks = figures.tracks.map((track) => ({ ...track, ...more }));
+  return conclude(input({ at: scene.now, figures: { ...figures, tracks }, learnt }));
+}
+
+test("one lost packet of a narrow stream is no rate of loss; two are", () => {
+  expect(judgedWith({ lossPct: 1.2, lostLately: 1 }).state).toBe("ok");
+  expect(judgedWith({ lossPct: 1.2, lostLately: 2 }).reason).toBe("loss");
+});
+
+test("where scene cuts make the GOP short, the longest of the last ones counts, too", () => {
+  const cuts = { gopMs: 1_000, gopFrames: 25, gopMostMs: 10_000, sinceKeyFrames: 400 };
+  expect(judgedWith({ ...cuts, sinceKeyMs: 15_000 }).state).toBe("ok");
+  expect(judgedWith({ ...cuts, sinceKeyMs: 20_500 }).reason).toBe("keyframe");
+});
+
+test("where the bit rate is usually low at times, only less than half of that is too low", () => {
+  const learnt = { ...NOTHING_LEARNT, minutes: 500, kbps: 2_000, kbpsLeast: 200 };
+  expect(judgedWith({ kbps: 120 }, learnt).state).toBe("ok");
+  expect(judgedWith({ kbps: 90 }, learnt).reason).toBe("bitrate");
 });
 
 // --- whatever comes in, one conclusion comes out
@@ -236,7 +269,18 @@ const trackFigures = fc.record(
     clockSkewMs: odd,
   },
   {
-    requiredKeys: ["kind", "codec", "frames", "keyframes", "bytes", "silentMs", "byteSilentMs", "stuckMs", "jumps", "keySizes"],
+    requiredKeys: [
+      "kind",
+      "codec",
+      "frames",
+      "keyframes",
+      "bytes",
+      "silentMs",
+      "byteSilentMs",
+      "stuckMs",
+      "jumps",
+      "keySizes",
+    ],
   },
 ) satisfies fc.Arbitrary<TrackFigures>;
 const sessionFigures: fc.Arbitrary<SessionFigures> = fc.record(
@@ -255,7 +299,9 @@ const anyInput = fc.record({
   at: odd,
   figures: maybe(sessionFigures),
   failure: maybe(fc.constantFrom(...FAILED).map(([code, facts]) => new Failure(code, "words", { facts }))),
-  picture: maybe(fc.constantFrom(...(["live", "still", "suspect", "frozen", "black", "unknown"] as const)).map((s) => view(s))),
+  picture: maybe(
+    fc.constantFrom(...(["live", "still", "suspect", "frozen", "black", "unknown"] as const)).map((s) => view(s)),
+  ),
   passive: maybe(fc.tuple(odd, odd, odd).map(([at, inBytes, frames]) => looks(0, { at, inBytes, frames }))),
   lastGoodAt: maybe(odd),
   streamClass: fc.constantFrom("camera" as const, "presentation" as const, "narrowband" as const),

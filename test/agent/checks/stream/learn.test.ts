@@ -28,7 +28,13 @@ const LOW = { state: "degraded", reason: "bitrate", hop: "encoder", severity: "m
 const MINUTE = 60_000;
 
 /** Teaches once a second. */
-function teach(learner: Learner, fromS: number, forS: number, figures = video(), conclusion: Parameters<Learner["teach"]>[1] = OK) {
+function teach(
+  learner: Learner,
+  fromS: number,
+  forS: number,
+  figures = video(),
+  conclusion: Parameters<Learner["teach"]>[1] = OK,
+) {
   for (let second = fromS; second < fromS + forS; second += 1) learner.teach(figures, conclusion, second * 1000);
 }
 
@@ -151,7 +157,15 @@ test("what is damaged, of another version or not ours begins anew, and never thr
   const learner = new Learner();
   teach(learner, 0, 100);
   const text = learner.save(0);
-  for (const broken of [undefined, "", "{}", "null", text.slice(0, -5), text.replace('"v":1', '"v":2'), "[".repeat(5_000)])
+  for (const broken of [
+    undefined,
+    "",
+    "{}",
+    "null",
+    text.slice(0, -5),
+    text.replace('"v":1', '"v":2'),
+    "[".repeat(5_000),
+  ])
     expect(readLearnt(broken)).toEqual(NOTHING_LEARNT);
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (any) => {

@@ -4,7 +4,15 @@ import { AnnexB } from "../../../../agent/checks/stream/nal/annex-b.ts";
 import { LengthPrefixed, readAvcConfig, readHevcConfig } from "../../../../agent/checks/stream/nal/avcc.ts";
 import { VideoUnits } from "../../../../agent/checks/stream/nal/units.ts";
 import { Heard } from "../../../kit/stream/heard.ts";
-import { annexB, type Codec, lengthPrefixed, SETS, sizeOf, type UnitWish, unitOf } from "../../../kit/stream/nal-writer.ts";
+import {
+  annexB,
+  type Codec,
+  lengthPrefixed,
+  SETS,
+  sizeOf,
+  type UnitWish,
+  unitOf,
+} from "../../../kit/stream/nal-writer.ts";
 
 const unit: fc.Arbitrary<UnitWish> = fc.record({
   key: fc.boolean(),
@@ -19,7 +27,11 @@ const told = (codec: Codec, units: readonly UnitWish[]): string[] =>
   units.map((one, i) => `${sizeOf(unitOf(codec, one, i))}${one.key ? "*" : ""}`);
 
 /** Calls `take` with the pieces, at another place of a larger buffer each. */
-function inChunks(bytes: Buffer, sizes: readonly number[], take: (bytes: Buffer, from: number, to: number) => void): void {
+function inChunks(
+  bytes: Buffer,
+  sizes: readonly number[],
+  take: (bytes: Buffer, from: number, to: number) => void,
+): void {
   for (let at = 0, i = 0; at < bytes.length; i += 1) {
     const size = Math.min(sizes[i % sizes.length] ?? 1, bytes.length - at);
     const around = Buffer.concat([Buffer.from([0, 0, 1]), bytes.subarray(at, at + size), Buffer.from([0, 1, 0, 0, 1])]);
@@ -37,38 +49,52 @@ const feed = (units: VideoUnits, ...nals: Buffer[]): void => {
 describe("access units", () => {
   test("in a byte stream are found in any chunks, whether or not their stamps move", () => {
     fc.assert(
-      fc.property(codec, fc.array(unit, { minLength: 1, maxLength: 8 }), cuts, fc.boolean(), (codec, wishes, sizes, moving) => {
-        const sink = new Heard();
-        const units = new VideoUnits(0, codec, sink);
-        const reader = new AnnexB(units, codec);
-        wishes.forEach((wish, i) => {
-          units.at(moving ? i : 0, i);
-          inChunks(annexB(unitOf(codec, wish, i)), sizes, (bytes, from, to) => reader.data(bytes, from, to));
-        });
-        units.end(99);
-        expect(sink.of(0).sizes).toEqual(told(codec, wishes));
-        expect(sink.of(0).odd).toEqual([]);
-      }),
+      fc.property(
+        codec,
+        fc.array(unit, { minLength: 1, maxLength: 8 }),
+        cuts,
+        fc.boolean(),
+        (codec, wishes, sizes, moving) => {
+          const sink = new Heard();
+          const units = new VideoUnits(0, codec, sink);
+          const reader = new AnnexB(units, codec);
+          wishes.forEach((wish, i) => {
+            units.at(moving ? i : 0, i);
+            inChunks(annexB(unitOf(codec, wish, i)), sizes, (bytes, from, to) => reader.data(bytes, from, to));
+          });
+          units.end(99);
+          expect(sink.of(0).sizes).toEqual(told(codec, wishes));
+          expect(sink.of(0).odd).toEqual([]);
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   test("with lengths before them are found in any chunks", () => {
     fc.assert(
-      fc.property(codec, fc.array(unit, { minLength: 1, maxLength: 8 }), cuts, fc.constantFrom(2, 4), (codec, wishes, sizes, length) => {
-        const sink = new Heard();
-        const units = new VideoUnits(0, codec, sink);
-        const reader = new LengthPrefixed(units, codec, length);
-        wishes.forEach((wish, i) => {
-          units.at(i, i);
-          inChunks(lengthPrefixed(unitOf(codec, wish, i), length), sizes, (bytes, from, to) => reader.data(bytes, from, to));
-          expect(reader.end()).toBe(true);
-          units.end(i);
-        });
-        expect(sink.of(0).frames.map(({ size, key, at }) => `${size}${key ? "*" : ""} ${at}`)).toEqual(
-          told(codec, wishes).map((frame, i) => `${frame} ${i}`),
-        );
-      }),
+      fc.property(
+        codec,
+        fc.array(unit, { minLength: 1, maxLength: 8 }),
+        cuts,
+        fc.constantFrom(2, 4),
+        (codec, wishes, sizes, length) => {
+          const sink = new Heard();
+          const units = new VideoUnits(0, codec, sink);
+          const reader = new LengthPrefixed(units, codec, length);
+          wishes.forEach((wish, i) => {
+            units.at(i, i);
+            inChunks(lengthPrefixed(unitOf(codec, wish, i), length), sizes, (bytes, from, to) =>
+              reader.data(bytes, from, to),
+            );
+            expect(reader.end()).toBe(true);
+            units.end(i);
+          });
+          expect(sink.of(0).frames.map(({ size, key, at }) => `${size}${key ? "*" : ""} ${at}`)).toEqual(
+            told(codec, wishes).map((frame, i) => `${frame} ${i}`),
+          );
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -87,11 +113,35 @@ describe("access units", () => {
         units.end(1);
         const slices = nals.slice(-wish.slices.length);
         const whole = [...SETS[codec], ...slices].flatMap((nal) => [Buffer.from([0, 0, 0, 1]), nal]);
-        expect(sink.of(0).pictures).toEqual([{ format: codec === "H264" ? "h264" : "h265", bytes: Buffer.concat(whole) }]);
+        expect(sink.of(0).pictures).toEqual([
+          { format: codec === "H264" ? "h264" : "h265", bytes: Buffer.concat(whole) },
+        ]);
         expect(sink.of(0).formats).toMatchObject([{ codec, width: 640, height: 360, fps: 25 }]);
       }),
       { numRuns: 100 },
     );
+  });
+
+  test("that are wanted are kept with parameter sets told outside, the newest of each id and kind", () => {
+    for (const codec of ["H264", "H265"] as const) {
+      const sink = new Heard();
+      sink.wants = 1;
+      const units = new VideoUnits(0, codec, sink);
+      const key = slice(codec === "H264" ? 0x65 : 20 << 1, true, 9);
+      const [last = Buffer.alloc(0), ...others] = SETS[codec].toReversed();
+      for (const set of others.toReversed()) units.remember(set);
+      units.remember(key);
+      units.at(1, 0);
+      feed(units, key);
+      units.at(2, 0);
+      // The last with other contents first: the same id.
+      units.remember(Buffer.concat([last, Buffer.from([7])]));
+      units.remember(last);
+      feed(units, key);
+      units.end(0);
+      const whole = [...SETS[codec], key].flatMap((nal) => [Buffer.from([0, 0, 0, 1]), nal]);
+      expect(sink.of(0).pictures.map((picture) => Buffer.from(picture.bytes))).toEqual([Buffer.concat(whole)]);
+    }
   });
 
   test("are not kept without parameter sets, nor of more than 2 MiB, which is odd", () => {
@@ -99,7 +149,7 @@ describe("access units", () => {
     sink.wants = 1;
     const units = new VideoUnits(0, "H264", sink);
     units.at(1, 0);
-    feed(units, slice(0x65, true, 100));
+    feed(units, ...SETS.H264.slice(1), slice(0x65, true, 100));
     units.at(2, 0);
     feed(units, ...SETS.H264, slice(0x65, true, 100), ...Array<Buffer>(3).fill(slice(0x65, false, 800_000)));
     units.end(0);
@@ -166,16 +216,31 @@ describe("access units", () => {
     feed(units, ...SETS.H264, slice(0x65, true, 50));
     units.at(3, 0);
     expect(sink.of(0).formats).toMatchObject([{ width: 640 }]);
-    feed(units, Buffer.from("67640028acd940780227e5c05a808080a0000003002000000781e30632c0", "hex"), slice(0x65, true, 50));
+    feed(
+      units,
+      Buffer.from("67640028acd940780227e5c05a808080a0000003002000000781e30632c0", "hex"),
+      slice(0x65, true, 50),
+    );
     units.at(4, 0);
     expect(sink.of(0).formats).toMatchObject([{ width: 640 }, { width: 1920, height: 1080 }]);
+    // 640 × 360 again and then 640 × 352, without a keyframe.
+    feed(units, ...SETS.H264, slice(0x41, true, 50));
+    units.at(5, 0);
+    feed(units, Buffer.from("6742c01eda0280b6c044000003000400000300c83c58ba80", "hex"), slice(0x41, true, 50));
+    units.at(6, 0);
+    expect(sink.of(0).formats.slice(2)).toMatchObject([{ height: 360 }, { height: 352 }]);
   });
 
   test("with a parameter set that is broken or endless are odd, and go on", () => {
     const sink = new Heard();
     const units = new VideoUnits(0, "H264", sink);
     units.at(1, 0);
-    feed(units, Buffer.from([0x67, 0x64, 0]), Buffer.concat([Buffer.from([0x68]), Buffer.alloc(9000, 1)]), slice(0x65, true, 5));
+    feed(
+      units,
+      Buffer.from([0x67, 0x64, 0]),
+      Buffer.concat([Buffer.from([0x68]), Buffer.alloc(9000, 1)]),
+      slice(0x65, true, 5),
+    );
     units.end(0);
     expect(sink.of(0).odd).toEqual(["sps", "parameter set"]);
     expect(sink.of(0).sizes).toEqual([`${3 + 9001 + 5}*`]);
@@ -216,7 +281,8 @@ describe("decoder configuration records", () => {
   test("of both codecs are read; cut short anywhere they are none", () => {
     expect(readAvcConfig(avc)).toEqual({ lengthBytes: 4, sets: [...SETS.H264] });
     expect(readHevcConfig(hevc)).toEqual({ lengthBytes: 2, sets: [...SETS.H265] });
-    for (let length = 0; length < avc.length; length += 1) expect(readAvcConfig(avc.subarray(0, length))).toBeUndefined();
+    for (let length = 0; length < avc.length; length += 1)
+      expect(readAvcConfig(avc.subarray(0, length))).toBeUndefined();
     for (let length = 0; length < hevc.length; length += 1) {
       expect(readHevcConfig(hevc.subarray(0, length))).toBeUndefined();
     }

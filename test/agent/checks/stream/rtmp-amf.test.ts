@@ -31,14 +31,14 @@ describe("AMF0", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
       // markers before garbage: deeper into the reader than chance would get
-      fc.array(fc.constantFrom(0, 1, 2, 3, 5, 8, 9, 10, 11, 12, 16, 17, 255), { maxLength: 200 }).map((all) => Uint8Array.from(all)),
       fc
-        .tuple(fc.array(value, { maxLength: 3 }), fc.nat(200), fc.nat(255))
-        .map(([values, at, byte]) => {
-          const written = Uint8Array.from(writeAmf(values));
-          if (at < written.length) written[at] = byte;
-          return written;
-        }),
+        .array(fc.constantFrom(0, 1, 2, 3, 5, 8, 9, 10, 11, 12, 16, 17, 255), { maxLength: 200 })
+        .map((all) => Uint8Array.from(all)),
+      fc.tuple(fc.array(value, { maxLength: 3 }), fc.nat(200), fc.nat(255)).map(([values, at, byte]) => {
+        const written = Uint8Array.from(writeAmf(values));
+        if (at < written.length) written[at] = byte;
+        return written;
+      }),
     );
     fc.assert(
       fc.property(bytes, (hostile) => {

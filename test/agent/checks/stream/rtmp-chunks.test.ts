@@ -35,7 +35,10 @@ function read(bytes: Uint8Array, step = 0): Message[] {
 
 /** A sender that leaves out of each header what it may. */
 class Sender {
-  readonly #lanes = new Map<number, { type: number; length: number; stamp: number; delta: number; extended: number | undefined }>();
+  readonly #lanes = new Map<
+    number,
+    { type: number; length: number; stamp: number; delta: number; extended: number | undefined }
+  >();
 
   /** The chunks of one message. `repeats`: whether its chunks of type 3 repeat an extended time stamp. */
   chunks({ lane, type, stamp, body }: Message, size: number, repeats: boolean): Buffer[] {
@@ -88,16 +91,26 @@ describe("the chunk stream", () => {
   test("messages come out as they were put in, with every kind of header, however it is cut", () => {
     const sent = fc.array(message([3, 4, 70, 400, 65_599]), { maxLength: 8 });
     fc.assert(
-      fc.property(sent, fc.integer({ min: 1, max: 500 }), fc.boolean(), fc.integer({ min: 1, max: 40 }), (all, size, repeats, step) => {
-        const sender = new Sender();
-        const chunkSize = writeMessage({ lane: 2, type: MESSAGE.chunkSize, stream: 0, stamp: 0 }, uint(size, 4));
-        const last = writeMessage({ lane: 2, type: MESSAGE.acknowledgement, stream: 0, stamp: 0 }, uint(0, 4), size);
-        const bytes = Buffer.concat([chunkSize, ...all.flatMap((one) => sender.chunks(one, size, repeats)), last]);
-        const messages = read(bytes);
-        expect(messages.slice(1, -1)).toEqual(all);
-        expect(messages.map(({ type }) => type)).toEqual([MESSAGE.chunkSize, ...all.map(({ type }) => type), MESSAGE.acknowledgement]);
-        for (const cut of [1, step]) expect(read(bytes, cut)).toEqual(read(bytes));
-      }),
+      fc.property(
+        sent,
+        fc.integer({ min: 1, max: 500 }),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 40 }),
+        (all, size, repeats, step) => {
+          const sender = new Sender();
+          const chunkSize = writeMessage({ lane: 2, type: MESSAGE.chunkSize, stream: 0, stamp: 0 }, uint(size, 4));
+          const last = writeMessage({ lane: 2, type: MESSAGE.acknowledgement, stream: 0, stamp: 0 }, uint(0, 4), size);
+          const bytes = Buffer.concat([chunkSize, ...all.flatMap((one) => sender.chunks(one, size, repeats)), last]);
+          const messages = read(bytes);
+          expect(messages.slice(1, -1)).toEqual(all);
+          expect(messages.map(({ type }) => type)).toEqual([
+            MESSAGE.chunkSize,
+            ...all.map(({ type }) => type),
+            MESSAGE.acknowledgement,
+          ]);
+          for (const cut of [1, step]) expect(read(bytes, cut)).toEqual(read(bytes));
+        },
+      ),
     );
   });
 
@@ -128,7 +141,14 @@ describe("the chunk stream", () => {
   });
 
   test("a message of type 3 goes on by the same step, and the stamp wraps", () => {
-    const first = Buffer.concat([basic(0, 4), uint(0xffffff, 3), uint(1, 3), Buffer.of(9, 1, 0, 0, 0), uint(0xfffffff0, 4), Buffer.of(1)]);
+    const first = Buffer.concat([
+      basic(0, 4),
+      uint(0xffffff, 3),
+      uint(1, 3),
+      Buffer.of(9, 1, 0, 0, 0),
+      uint(0xfffffff0, 4),
+      Buffer.of(1),
+    ]);
     const second = Buffer.concat([basic(2, 4), uint(40, 3), Buffer.of(2)]);
     const third = Buffer.concat([basic(3, 4), Buffer.of(3)]);
     expect(read(Buffer.concat([first, second, third]), 1).map(({ stamp }) => stamp)).toEqual([0xfffffff0, 24, 64]);
@@ -160,7 +180,11 @@ describe("the chunk stream", () => {
     ],
     [
       "more chunk streams than anybody needs",
-      Buffer.concat(Array.from({ length: 65 }, (_, i) => Buffer.concat([basic(0, 100 + i), uint(0, 3), uint(0, 3), Buffer.of(9, 0, 0, 0, 0)]))),
+      Buffer.concat(
+        Array.from({ length: 65 }, (_, i) =>
+          Buffer.concat([basic(0, 100 + i), uint(0, 3), uint(0, 3), Buffer.of(9, 0, 0, 0, 0)]),
+        ),
+      ),
     ],
   ])("%s is refused", (_, bytes) => {
     expect(() => read(bytes)).toThrow(Failure);

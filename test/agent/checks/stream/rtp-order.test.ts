@@ -126,7 +126,9 @@ describe("packets of RTP", () => {
     track.rtp(packet(5), 221);
     expect(sink.of(0).frames).toHaveLength(4);
     track.rtp(packet(2), 230);
-    for (let i = 0; i < 33; i += 1) track.rtp(packet(7 + i), 240);
+    for (let i = 0; i < 32; i += 1) track.rtp(packet(7 + i), 240);
+    expect(sink.of(0).frames).toHaveLength(4);
+    track.rtp(packet(39), 240);
     expect(sink.of(0).frames).toHaveLength(37);
     track.rtp(packet(7), 250);
     track.flush(250);

@@ -5,6 +5,7 @@ import { openRtpTrack } from "../../../../agent/checks/stream/rtp/track.ts";
 import { HandClock } from "../../../kit/hand-clock.ts";
 import { needs, run } from "../../../kit/peers.ts";
 import { Heard, sessionOf } from "../../../kit/stream/heard.ts";
+import { sizeOf, splitAnnexB } from "../../../kit/stream/nal-writer.ts";
 import { type Captured, captureRtp, greyOf } from "../../../kit/stream/rtp-capture.ts";
 import { type TempFolder, tempFolder } from "../../../kit/temp.ts";
 
@@ -44,24 +45,58 @@ const encode = (folder: TempFolder, name: string, args: readonly string[]): stri
 function nalBytes(path: string, packets: readonly Packet[]): string[] {
   const file = readFileSync(path);
   return packets.map(({ pos, size, flags }) => {
-    const packet = file.toString("latin1", Number(pos), Number(pos) + Number(size));
-    return `${packet.replaceAll(/\0*\0\0\x01/g, "").length}${flags.startsWith("K") ? "*" : ""}`;
+    const packet = file.subarray(Number(pos), Number(pos) + Number(size));
+    return `${sizeOf(splitAnnexB(packet))}${flags.startsWith("K") ? "*" : ""}`;
   });
 }
 
 const CASES = [
   { name: "h264 with B-frames", raw: "h264", codec: "H264", args: ["-c:v", "libx264", "-bf", "3", "-g", "20"] },
-  { name: "h264 in four slices", raw: "h264", codec: "H264", args: ["-c:v", "libx264", "-x264-params", "slices=4:bframes=0", "-g", "20"] },
-  { name: "h264 with open GOPs", raw: "h264", codec: "H264", args: ["-c:v", "libx264", "-x264-params", "open-gop=1:bframes=2:keyint=15"] },
-  { name: "h264 that refreshes by columns", raw: "h264", codec: "H264", args: ["-c:v", "libx264", "-x264-params", "intra-refresh=1:bframes=0:keyint=20"] },
-  { name: "hevc with B-frames", raw: "hevc", codec: "H265", args: ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=20:bframes=3"] },
-  { name: "hevc in slices, with open GOPs", raw: "hevc", codec: "H265", args: ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=15:slices=3:open-gop=1"] },
+  {
+    name: "h264 in four slices",
+    raw: "h264",
+    codec: "H264",
+    args: ["-c:v", "libx264", "-x264-params", "slices=4:bframes=0", "-g", "20"],
+  },
+  {
+    name: "h264 with open GOPs",
+    raw: "h264",
+    codec: "H264",
+    args: ["-c:v", "libx264", "-x264-params", "open-gop=1:bframes=2:keyint=15"],
+  },
+  {
+    name: "h264 that refreshes by columns",
+    raw: "h264",
+    codec: "H264",
+    args: ["-c:v", "libx264", "-x264-params", "intra-refresh=1:bframes=0:keyint=20"],
+  },
+  {
+    name: "hevc with B-frames",
+    raw: "hevc",
+    codec: "H265",
+    args: ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=20:bframes=3"],
+  },
+  {
+    name: "hevc in slices, with open GOPs",
+    raw: "hevc",
+    codec: "H265",
+    args: ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=15:slices=3:open-gop=1"],
+  },
 ] as const;
 
 describe.skipIf(missing)("what ffmpeg sends as RTP is what ffprobe sees in the file", () => {
   test.each(CASES)("$name: frames, keyframes, sizes, stamps, format, a picture", async ({ raw, codec, args }) => {
     using folder = tempFolder();
-    const clip = encode(folder, "clip.ts", [...SOURCE, "-t", "3", "-pix_fmt", "yuv420p", "-preset", "veryfast", ...args]);
+    const clip = encode(folder, "clip.ts", [
+      ...SOURCE,
+      "-t",
+      "3",
+      "-pix_fmt",
+      "yuv420p",
+      "-preset",
+      "veryfast",
+      ...args,
+    ]);
     const stream = encode(folder, `clip.${raw}`, ["-i", clip, "-c", "copy"]);
     const expected = probe(stream);
     const captured = await captureRtp(["-i", clip, "-c", "copy"]);
@@ -86,7 +121,17 @@ describe.skipIf(missing)("what ffmpeg sends as RTP is what ffprobe sees in the f
 
   test("h264 whose parameter sets stand in the SDP only: the keyframe is whole with them", async () => {
     using folder = tempFolder();
-    const clip = encode(folder, "clip.mp4", [...SOURCE, "-t", "1", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "veryfast"]);
+    const clip = encode(folder, "clip.mp4", [
+      ...SOURCE,
+      "-t",
+      "1",
+      "-pix_fmt",
+      "yuv420p",
+      "-c:v",
+      "libx264",
+      "-preset",
+      "veryfast",
+    ]);
     const { sink } = hear(await captureRtp(["-i", clip, "-c", "copy"]), 1);
     expect(sink.of(0).formats).toMatchObject([{ width: 642, height: 360 }]);
     const raw = encode(folder, "clip.h264", ["-i", clip, "-c", "copy"]);
@@ -119,7 +164,14 @@ describe.skipIf(missing)("what ffmpeg sends as RTP is what ffprobe sees in the f
     const aac = encode(folder, "clip.m4a", [...tone, "-c:a", "aac"]);
     const heardAac = hear(await captureRtp(["-i", aac, "-c", "copy"], "audio")).sink.of(0);
     expect(heardAac.track).toEqual({ kind: "audio", codec: "AAC", clockHz: 48_000 });
-    expect(heardAac.frames.map((frame) => String(frame.size))).toEqual(probe(aac).map((packet) => packet.size));
+    const sent = heardAac.frames.length;
+    // ffmpeg's sender keeps what does not fill its last packet to itself.
+    expect(sent).toBeGreaterThan(probe(aac).length - 8);
+    expect(heardAac.frames.map((frame) => String(frame.size))).toEqual(
+      probe(aac)
+        .slice(0, sent)
+        .map((packet) => packet.size),
+    );
     const steps = heardAac.stamps.slice(1).map((stamp, i) => stamp - (heardAac.stamps[i] ?? 0));
     expect(new Set(steps)).toEqual(new Set([1024]));
 
@@ -127,6 +179,8 @@ describe.skipIf(missing)("what ffmpeg sends as RTP is what ffprobe sees in the f
     const heardPcma = hear(await captureRtp(["-i", pcma, "-c", "copy"], "audio")).sink.of(0);
     expect(heardPcma.track).toEqual({ kind: "audio", codec: "PCMA", clockHz: 8000 });
     const bytes = (sizes: number[]): number => sizes.reduce((sum, size) => sum + size, 0);
-    expect(bytes(heardPcma.frames.map((frame) => frame.size))).toBe(bytes(probe(pcma).map((packet) => Number(packet.size))));
+    expect(bytes(heardPcma.frames.map((frame) => frame.size))).toBe(
+      bytes(probe(pcma).map((packet) => Number(packet.size))),
+    );
   });
 });

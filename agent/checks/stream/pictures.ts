@@ -1,0 +1,100 @@
+import type { Clock } from "../../../platform/clock.ts";
+import { Failure } from "../../../protocol/failure.ts";
+import type { SessionFigures } from "./figures.ts";
+import type { Learner } from "./learn.ts";
+import type { Keyframe } from "./media.ts";
+import type { LearntOsd } from "./picture/osd.ts";
+import { PictureJudge } from "./picture/view.ts";
+import type { MakeThumbnail, OsdBox, PictureView, Thumbnail } from "./picture.ts";
+import { wordsOf } from "./watch.ts";
+
+/** Looks at one keyframe now and then, at the picture itself: the only tier that decodes anything. */
+
+export interface PicturesOrder {
+  clock: Clock;
+  /** In [0, 1). */
+  random: () => number;
+  make: MakeThumbnail;
+  everyMs: number;
+  streamClass: "camera" | "presentation" | "narrowband";
+  osd?: OsdBox | undefined;
+  /** What was found before a restart. */
+  learntOsd?: LearntOsd | undefined;
+  learner: Learner;
+}
+
+/** Twice the distance at which a clock must have ticked; a suspicion is confirmed or dropped at this pace. */
+const SOON_MS = 4_000;
+const SOON_LOOKS = 4;
+
+export class Pictures {
+  readonly #order: PicturesOrder;
+  readonly #judge: PictureJudge;
+  readonly #ending = new AbortController();
+  #dueAt: number;
+  #busy = false;
+  /** Looks at the quicker pace that are left, for the state they are about. */
+  #soon = SOON_LOOKS;
+  #state: PictureView["state"] | undefined;
+
+  constructor(order: PicturesOrder) {
+    const { everyMs, streamClass, osd, learntOsd } = order;
+    this.#order = order;
+    this.#judge = new PictureJudge({ everyMs, streamClass, osd, learntOsd });
+    this.#dueAt = order.clock.now();
+  }
+  get learntOsd(): LearntOsd | undefined {
+    return this.#judge.learntOsd;
+  }
+  evidence(): readonly Thumbnail[] {
+    return this.#judge.evidence();
+  }
+
+  wants(): boolean {
+    return !this.#busy && this.#order.clock.now() >= this.#dueAt;
+  }
+  take(keyframe: Keyframe): void {
+    if (!this.wants()) return;
+    this.#busy = true;
+    void this.#look(keyframe);
+  }
+  view(figures: SessionFigures | undefined): PictureView {
+    const { clock, learner } = this.#order;
+    const video = figures?.tracks.find(({ kind }) => kind === "video");
+    return this.#judge.view(clock.now(), {
+      keySizes: video?.keySizes,
+      deltaMedianBytes: video?.deltaMedianBytes,
+      usualDeltaBytes: learner.learnt.deltaBytes,
+      leastMotion: learner.leastMotion,
+      longestStillMs: learner.longestStillMs(clock.wall()),
+    });
+  }
+  close(): void {
+    this.#ending.abort();
+  }
+
+  async #look(keyframe: Keyframe): Promise<void> {
+    const { clock, make, learner } = this.#order;
+    try {
+      const { motion, stoodMs } = this.#judge.thumbnail(await make(keyframe, clock.now(), this.#ending.signal));
+      if (motion !== undefined) learner.moved(motion, clock.wall());
+      if (stoodMs !== undefined) learner.stood(stoodMs, clock.wall());
+    } catch (cause) {
+      this.#judge.failed(cause instanceof Failure ? wordsOf(cause) : "the decoder itself failed");
+    } finally {
+      this.#busy = false;
+      this.#plan();
+    }
+  }
+
+  /** Soon again while it is new that the picture does not move; otherwise at its pace, moved by a tenth. */
+  #plan(): void {
+    const { clock, random, everyMs } = this.#order;
+    const { state } = this.view(undefined);
+    if (state !== this.#state) this.#soon = SOON_LOOKS;
+    this.#state = state;
+    const soon = state !== "live" && this.#soon > 0;
+    if (soon) this.#soon -= 1;
+    this.#dueAt = clock.now() + (soon ? Math.min(SOON_MS, everyMs) : everyMs) * (0.9 + 0.2 * random());
+  }
+}

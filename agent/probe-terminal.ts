@@ -1,0 +1,58 @@
+import type { ReadStream, WriteStream } from "node:tty";
+import { clip } from "../platform/width.ts";
+import { Failure } from "../protocol/failure.ts";
+
+/** The terminal of whoever probes by hand. */
+export interface Terminal {
+  stdin: ReadStream;
+  stderr: WriteStream;
+}
+
+const MOST_LETTERS = 1_000;
+
+/** Draws lines over those drawn before; none takes them away. */
+export function drawer({ stderr }: Terminal): (lines: readonly string[]) => void {
+  let drawn = 0;
+  return (lines) => {
+    const back = drawn === 0 ? "" : `\u001b[${drawn}A`;
+    const cut = lines.map((line) => `${clip(line, Math.max(2, stderr.columns - 1))}\u001b[K\n`);
+    stderr.write(`${back}\r\u001b[J${cut.join("")}`);
+    drawn = lines.length;
+  };
+}
+
+/** Asks for a password without showing it. Rejects with Failure ARGUMENT_INVALID when it is given up (Ctrl-C, Ctrl-D, empty). */
+export function passwordAsker({ stdin, stderr }: Terminal): (user: string) => Promise<string> {
+  return (user) =>
+    new Promise((resolve, reject) => {
+      let typed = "";
+      const end = (): void => {
+        stdin.off("data", heard);
+        stdin.setRawMode(false);
+        stdin.pause();
+        stderr.write("\n");
+      };
+      const heard = (text: string): void => {
+        for (const letter of text) {
+          if (letter === "\r" || letter === "\n") {
+            end();
+            if (typed === "") reject(new Failure("ARGUMENT_INVALID", "no password was given"));
+            else resolve(typed);
+            return;
+          }
+          if (letter === "\u0003" || letter === "\u0004") {
+            end();
+            reject(new Failure("ARGUMENT_INVALID", "no password was given"));
+            return;
+          }
+          if (letter === "\u007f" || letter === "\b") typed = typed.slice(0, -1);
+          else if (typed.length < MOST_LETTERS) typed += letter;
+        }
+      };
+      stderr.write(`${user} 密码 password: `);
+      stdin.setEncoding("utf8");
+      stdin.setRawMode(true);
+      stdin.on("data", heard);
+      stdin.resume();
+    });
+}
