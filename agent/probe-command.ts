@@ -10,13 +10,15 @@ import type { Lang } from "./check-table.ts";
 import type { Conclusion } from "./checks/stream/conclusion.ts";
 import type { PlayedTarget, Target } from "./checks/stream/config.ts";
 import { examinerFor } from "./checks/stream/examine.ts";
+import type { WayFacts } from "./checks/stream/hop.ts";
 import { Learner } from "./checks/stream/learn.ts";
-import { isPlayed, openTarget, type Secrets } from "./checks/stream/open.ts";
+import { isPlayed, openTarget, placeOf, type Secrets } from "./checks/stream/open.ts";
 import { thumbnailer } from "./checks/stream/picture/ffmpeg.ts";
 import { Pictures } from "./checks/stream/pictures.ts";
 import { serverTurns } from "./checks/stream/server-turn.ts";
 import { titleAt } from "./checks/stream/titles.ts";
 import { ANSWER_MS, CONNECT_MS, isOurs, wordsOf } from "./checks/stream/watch.ts";
+import { lookAtWay } from "./checks/stream/way.ts";
 import { AgentConfig } from "./config.ts";
 import { type ProbeFlags, targetOfUrl } from "./probe-target.ts";
 import { drawer, passwordAsker, type Terminal } from "./probe-terminal.ts";
@@ -136,6 +138,8 @@ async function watchFor(
     last ??= seen(examiner.failed(new Failure("STREAM_ENDED", "the session ended without a word")));
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
+    // a host that is there, and leaves a connection unanswered, has a program that hangs
+    if (last === undefined && cause.code === "DIAL_TIMEOUT") examiner.went(await wayTo(target, clock, signal));
     last ??= seen(isOurs(cause) ? { state: "unknown", says: wordsOf(cause) } : examiner.failed(cause));
   } finally {
     drawing();
@@ -146,6 +150,12 @@ async function watchFor(
   }
   return last;
 }
+
+const wayTo = (target: PlayedTarget, clock: Clock, signal: AbortSignal): Promise<WayFacts> =>
+  lookAtWay(
+    { place: placeOf(target), source: target.source, clock, run: (program) => runProgram(program, clock) },
+    signal,
+  ).catch(() => ({}));
 
 function picturesByHand(
   { class: streamClass, picture }: PlayedTarget,

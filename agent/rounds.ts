@@ -130,7 +130,8 @@ function walkTiers<V, E extends Entry<V>>(walk: Walk, posts: readonly Post<V, E>
   };
   const askFast = (lateMs: number, alone: boolean): Promise<void> | undefined => {
     onTick?.({ tier: "fast", lateMs });
-    return askAll(clock, fast, tell, alone ? (restless?.() === false ? looking : sleepers) : []);
+    const calm = restless?.() === false;
+    return askAll(clock, fast, tell, alone ? (calm ? looking : sleepers) : [], calm);
   };
   const hasSlow = slow.length + seldom.length > 0;
   if (fast.length + sleepers.length === 0)
@@ -221,10 +222,10 @@ function walkTier(
 const isStirrable = <V, E extends Entry<V>>({ entry }: Post<V, E>): boolean =>
   entry.stirred !== undefined || entry.impatient !== undefined;
 
-/** A look that fails is reason enough to ask. */
-function isStirred<V>(entry: Entry<V>): boolean {
+/** `calm`: no entry is impatient. A look that fails is reason enough to ask. */
+function isStirred<V>(entry: Entry<V>, calm = false): boolean {
   try {
-    return entry.impatient?.() === true || entry.stirred?.() === true;
+    return (!calm && entry.impatient?.() === true) || entry.stirred?.() === true;
   } catch {
     return true;
   }
@@ -261,6 +262,7 @@ function askAll<V, E extends Entry<V>>(
   posts: readonly Post<V, E>[],
   tell: Tell<V, E>,
   sleepers: readonly Post<V, E>[] = [],
+  calm = false,
 ): Promise<void> | undefined {
   const ready: Result<V, E>[] = [];
   const later: Promise<Result<V, E>>[] = [];
@@ -270,7 +272,7 @@ function askAll<V, E extends Entry<V>>(
     else if (answer !== undefined) ready.push(answer);
   };
   for (const one of posts) ask(one);
-  for (const one of sleepers) if (one.isDue() || isStirred(one.entry)) ask(one);
+  for (const one of sleepers) if (one.isDue() || isStirred(one.entry, calm)) ask(one);
   if (later.length > 0) return gather(clock, ready, later, tell).then(() => tell(ready));
   return tell(ready);
 }

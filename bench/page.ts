@@ -37,7 +37,7 @@ ${tables(["footprint", "detect", "soak", "start", "flash", "children", "logs"])}
 
 All in the same run, each in a control group of its own, doing comparable work every 10 s: five processes, the root file
 system, memory, load, processor, a network interface, a log of two lines a second (all but node_exporter), a file's hash (monit). The
-agent has every check on that is on by default, and drift; it leaves the gateway alone, since a bench sends nothing beyond the machine. The agent speaks MQTT over TLS with a client certificate, collectd MQTT without, node_exporter is
+agent has every check on that is on by default, and drift; it runs without the limit of memory that its unit sets (with it: the soak); it leaves the gateway alone, since a bench sends nothing beyond the machine. The agent speaks MQTT over TLS with a client certificate, collectd MQTT without, node_exporter is
 scraped, monit tells nobody. "Written" is \`write_bytes\` of \`/proc\`, which
 counts whole folios; what reaches the flash is under \`flash\` above.
 
@@ -64,8 +64,6 @@ const REASONS: Readonly<Record<string, string>> = {
     "waking up is dear here: the row `node-1s-timer` among the peers is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches. Following a log of two lines a second and the kernel's own costs 1.1 s/h of the fast tier (seen by leaving it out); no other check that is new stands out. With the spine alone it was 1.35 and 3.89 s/h.",
   "aggregator: 10000 devices":
     "at this pace messages come nearly one by one: a wake-up, a packet and a part of a transaction each. At full rate a message costs half as much (see the line above).",
-  "agent: PSS":
-    "40 MB of it is the text of Node and V8 touched since the start; under the unit's `MemoryMax` the kernel drops most of it without a page fault in the rounds (see the soak).",
   "agent: own memory (anon) after":
     "V8 lets 8 MB of garbage gather in the old generation before it looks; what lives is about 10 MB throughout (`node --trace-gc`).",
   "agent: start to first":

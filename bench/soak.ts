@@ -37,7 +37,7 @@ export const soak = bench({
     return {
       figures: [
         { figure: `agent: own memory (anon) after ${rounds} rounds`, measured: after.anonMb, unit: "MB", atMost: 25 },
-        { figure: "… PSS", measured: after.pssMb, unit: "MB", atMost: 60 },
+        { figure: "… PSS, without the unit's limit of memory", measured: after.pssMb, unit: "MB" },
         { figure: "… grown in the second half (anon)", measured: round(after.anonMb - middle.anonMb), unit: "MB" },
         {
           figure: `agent under MemoryMax=${limited.maxMb}M: killed for want of memory`,

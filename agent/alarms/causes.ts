@@ -30,6 +30,7 @@ const ofLogs = (...reasons: string[]): Side => ({ check: "logs", reasons });
 const BEYOND: readonly Side[] = [
   { check: "service", reasons: ["unreachable"] },
   { check: "power", reasons: ["ups-unreachable"] },
+  { check: "stream", reasons: ["unreachable", "sip-down"] },
 ];
 const lost = (reason: string, ...all: Side[]): Rule[] =>
   all.map((explains) => ({ cause: ofNetwork(reason), explains }));
@@ -103,6 +104,12 @@ export const CAUSES: readonly Rule[] = [
     cause: { check: "process", reasons: ["missing", "restarts"] },
     subject: "same",
     explains: { check: "service", reasons: ["down", "status", "body", "slow"] },
+  },
+  // a forwarder whose process is not there (the stream is called what the process is) serves nothing
+  {
+    cause: { check: "process", reasons: ["missing", "restarts"] },
+    subject: "same",
+    explains: { check: "stream", reasons: ["refused", "hung", "ended", "missing", "no_media", "sip-down"] },
   },
   // the ports of a switch that does not answer are not known
   {

@@ -139,3 +139,26 @@ function alive(pid: number): boolean {
     return false;
   }
 }
+
+test("input of every byte comes back unchanged as Latin-1, however large", async () => {
+  const input = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
+  const order = {
+    argv: ["cat"] as const,
+    input,
+    encoding: "latin1",
+    deadlineMs: 20_000,
+    outputCapBytes: 300_000,
+  } as const;
+  expect(Buffer.from(await runProgram(order, systemClock), "latin1").equals(input)).toBe(true);
+});
+
+test("a program that does not read its input is no failure; one that is given none finds it empty", async () => {
+  expect(await runProgram({ argv: ["true"], ...roomy, input: Buffer.alloc(1_000_000) }, systemClock)).toBe("");
+  expect(await run("cat")).toBe("");
+});
+
+test("it stands back as far as it is told", async () => {
+  // the end of its input comes after its priority was set
+  const argv = ["sh", "-c", "cat; cut -d' ' -f19 /proc/self/stat"] as const;
+  expect(await runProgram({ argv, ...roomy, input: Buffer.alloc(0), niceness: 19 }, systemClock)).toBe("19\n");
+});

@@ -26,6 +26,8 @@ export interface Ship {
   mode: "auto" | Mode;
   /** Its figures, by names that end in their units. */
   readings(): Readings;
+  /** What else should be read beside the conclusion: that the picture itself is not known. */
+  aside(): string;
   /** Begins, and ends, what it does beside the session. */
   start(): void;
   close(): void;
@@ -157,13 +159,14 @@ export class Fleet implements Judge {
     return [...this.#ships.map((ship) => this.#verdict(ship, now)), ...this.#sips.map(({ verdict }) => verdict)];
   }
 
-  #verdict({ watch, mode, readings }: Ship, now: number): Verdict {
+  #verdict({ watch, mode, readings, aside }: Ship, now: number): Verdict {
     const { name, conclusion, provenAt, tries } = watch;
     const chosen = mode === "auto" ? this.#choice.mode : mode;
     const silentMs = now - provenAt;
     if (conclusion.state !== "unknown" && silentMs > STALE_MS + watch.everyMs)
       return verdictOf(name, { state: "unknown", says: `nothing was seen for ${minutes(silentMs)} min` }, {}, tries);
-    const says = chosen === "sampled" ? `${conclusion.says}; looked at now and then (sampled)` : conclusion.says;
+    const sampled = chosen === "sampled" ? "; looked at now and then (sampled)" : "";
+    const says = `${conclusion.says}${aside()}${sampled}`;
     return verdictOf(
       name,
       { ...conclusion, says },

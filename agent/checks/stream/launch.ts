@@ -107,6 +107,7 @@ function playedShip(target: PlayedTarget, shared: Shared): Ship {
     watch,
     mode: target.mode,
     readings: () => figuresOf(examiner),
+    aside: () => asideOf(examiner),
     start: () => scout.start(),
     close: () => {
       scout.stop();
@@ -144,11 +145,15 @@ function countedShip(target: Extract<Target, { type: "srt" }>, shared: Shared): 
     return lookSrtStats({ file: ports.machine.at(target.statsFile) }, ports);
   });
   const watch = new CounterWatch({ name: target.name, clock: ports.clock, look, examiner, changed });
-  return { watch, mode: "continuous", readings: () => ({}), start: () => {}, close: () => {} };
+  return { watch, mode: "continuous", readings: () => ({}), aside: () => "", start: () => {}, close: () => {} };
 }
 
 const figuresOf = ({ figures }: StreamExaminer): Record<string, number> =>
   figures === undefined ? {} : readingsOf(figures);
+
+/** A picture that nobody could look at is never said to be well. */
+const asideOf = ({ view }: StreamExaminer): string =>
+  view?.state === "unknown" ? `; the picture itself is unknown: ${view.says}` : "";
 
 const keyOf = (target: Target, at: (path: string) => string): Promise<string> => {
   const { url = "", user, passwordFile } = { url: undefined, user: undefined, passwordFile: undefined, ...target };

@@ -39,7 +39,7 @@ export async function openTarget(target: PlayedTarget, { machine, secrets }: Ope
     }
     case "hls": {
       const { playHls } = await import("./hls/play.ts");
-      const credentials = await credentialsOf(target, machine, secrets)?.();
+      const credentials = credentialsOf(target, machine, secrets);
       return (session) => playHls({ url: target.url, credentials, ...ca }, session);
     }
     case "gb28181": {

@@ -26,16 +26,22 @@ export interface PicturesOrder {
 /** Twice the distance at which a clock must have ticked; a suspicion is confirmed or dropped at this pace. */
 const SOON_MS = 4_000;
 const SOON_LOOKS = 4;
+/** Where the sizes hint at a frozen picture, the very next keyframe that a clock must have ticked for. */
+const HINTED_MS = 1_950;
+/** From here on down a picture may be about to be called black, or still. */
+const DIM = 24;
+const QUIET = 1;
 
 export class Pictures {
   readonly #order: PicturesOrder;
   readonly #judge: PictureJudge;
   readonly #ending = new AbortController();
   #dueAt: number;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #busy = false;
   /** Looks at the quicker pace that are left, for the state they are about. */
   #soon = SOON_LOOKS;
-  #state: PictureView["state"] | undefined;
+  #kind: PictureView["state"] | "dim" | undefined;
 
   constructor(order: PicturesOrder) {
     const { everyMs, streamClass, osd, learntOsd } = order;
@@ -51,11 +57,14 @@ export class Pictures {
   }
 
   wants(): boolean {
-    return !this.#busy && this.#order.clock.now() >= this.#dueAt;
+    if (this.#busy) return false;
+    const now = this.#order.clock.now();
+    return now >= this.#dueAt || (this.#judge.wantsLook && now - this.#lookedAt >= HINTED_MS);
   }
   take(keyframe: Keyframe): void {
     if (!this.wants()) return;
     this.#busy = true;
+    this.#lookedAt = this.#order.clock.now();
     void this.#look(keyframe);
   }
   view(figures: SessionFigures | undefined): PictureView {
@@ -87,13 +96,15 @@ export class Pictures {
     }
   }
 
-  /** Soon again while it is new that the picture does not move; otherwise at its pace, moved by a tenth. */
+  /** Soon again while it is new that the picture is dark or does not move; otherwise at its pace, moved by a tenth. */
   #plan(): void {
     const { clock, random, everyMs } = this.#order;
-    const { state } = this.view(undefined);
-    if (state !== this.#state) this.#soon = SOON_LOOKS;
-    this.#state = state;
-    const soon = state !== "live" && this.#soon > 0;
+    const { state, readings } = this.view(undefined);
+    const dim = (readings["grey_mean"] ?? DIM) < DIM || (readings["motion"] ?? QUIET) < QUIET;
+    const kind = state === "live" && dim ? "dim" : state;
+    if (kind !== this.#kind) this.#soon = SOON_LOOKS;
+    this.#kind = kind;
+    const soon = kind !== "live" && this.#soon > 0;
     if (soon) this.#soon -= 1;
     this.#dueAt = clock.now() + (soon ? Math.min(SOON_MS, everyMs) : everyMs) * (0.9 + 0.2 * random());
   }

@@ -42,6 +42,15 @@ describe("one root cause", () => {
     tick(device, ["process", "nginx", "missing"]);
     expect(causeOf(device, "process.nginx")).toBe("memory.ram");
   });
+  test("a stream out of reach is explained by the way to it, and one of a dead forwarder by the process of its name", () => {
+    const device = new Device();
+    tick(device, ["network", "uplink", "gateway"], ["stream", "page", "unreachable"], ["stream", "main", "no_media"]);
+    expect(causeOf(device, "stream.page")).toBe("network.uplink");
+    expect(causeOf(device, "stream.main")).toBeUndefined();
+    tick(device, ["process", "relay", "missing"], ["stream", "relay", "refused"], ["stream", "other", "refused"]);
+    expect(causeOf(device, "stream.relay")).toBe("process.relay");
+    expect(causeOf(device, "stream.other")).toBeUndefined();
+  });
   test("a cause that comes later is told as a change, and so is its end while the child is still active", () => {
     const device = new Device();
     tick(device, ["process", "nginx", "missing"]);

@@ -29,7 +29,9 @@ loop = GLib.MainLoop()
 
 
 def say(event, **more):
-    print(json.dumps({"event": event, **more}), flush=True)
+    # in one piece: several threads tell at once
+    sys.stdout.write(json.dumps({"event": event, **more}) + "\n")
+    sys.stdout.flush()
 
 
 def is_silent(name):

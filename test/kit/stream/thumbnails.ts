@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Keyframe } from "../../../agent/checks/stream/media.ts";
-import type { Thumbnail } from "../../../agent/checks/stream/picture.ts";
 import { thumbnailer } from "../../../agent/checks/stream/picture/ffmpeg.ts";
+import type { Thumbnail } from "../../../agent/checks/stream/picture.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { machineAt } from "../../../platform/machine.ts";
 import { redactor } from "../../../platform/redact.ts";
@@ -32,9 +32,9 @@ export function keyframesOf(path: string): Keyframe[] {
     .map((name) => ({ format, bytes: readFileSync(join(folder.path, name)) }));
 }
 
-/** Thumbnails of the first keyframes of a clip but the very first, as a stream shows them that keeps on; `apartMs` apart. */
+/** Thumbnails of the last keyframes of a clip, when its encoder has settled. */
 export async function thumbnailsOf(path: string, most = 5, apartMs = 2_000): Promise<Thumbnail[]> {
   const make = realThumbnailer();
-  const frames = keyframesOf(path).slice(1, most + 1);
+  const frames = keyframesOf(path).slice(-most);
   return Promise.all(frames.map((frame, i) => make(frame, i * apartMs, new AbortController().signal)));
 }

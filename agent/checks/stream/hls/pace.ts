@@ -7,6 +7,8 @@ const MOST_FRAMES = 16_384;
 /** The length of a segment, as its stamps and as its playlist have it, may differ by so much: whole seconds are common. */
 const ROUNDING_MS = 600;
 const ROUNDING_PART = 0.1;
+/** The first segment waits for such a part of one, so that the next is there when it ends: it is looked for every half of one. */
+const CUSHION_PART = 0.75;
 
 /** What waits of one frame. */
 interface Waiting {
@@ -34,7 +36,8 @@ export class Pace implements MediaSink {
   /** Told later, in this order. */
   #queue: Waiting[] = [];
   #next = 0;
-  #endsAt = 0;
+  /** NaN before the first. */
+  #endsAt = Number.NaN;
   #callOff: (() => void) | undefined;
 
   constructor(sink: MediaSink, clock: Clock) {
@@ -63,7 +66,7 @@ export class Pace implements MediaSink {
       this.#release(Number.POSITIVE_INFINITY);
       this.#endsAt = now;
     }
-    const begins = Math.max(now, this.#endsAt);
+    const begins = Number.isNaN(this.#endsAt) ? now + CUSHION_PART * this.#everyMs : Math.max(now, this.#endsAt);
     this.#endsAt = begins + date(frames, this.#tracks, durationMs, begins);
     this.#queue = this.#queue.concat(frames);
     this.#tick();

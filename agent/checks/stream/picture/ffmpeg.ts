@@ -16,6 +16,8 @@ const MOST_PIXELS = 9_437_184;
 const MOST_ALLOC_BYTES = 67_108_864;
 const DEMUXERS = { h264: "h264", h265: "hevc", mjpeg: "mjpeg" } as const;
 const LAST_WORDS = 200;
+/** Exit codes for: made for another processor, a library missing. */
+const NOT_STARTED: ReadonlySet<string> = new Set(["126", "127"]);
 
 export interface ThumbnailPorts {
   machine: Machine;
@@ -92,9 +94,9 @@ const stopped = (): Failure => broken("stopped", "no thumbnail: we are ending");
 function told(cause: unknown, redact: Redact): Failure {
   if (!(cause instanceof Failure)) return broken("decoder", "the decoder could not be run", cause);
   const { code, facts } = cause;
-  if (code === "RUN_MISSING")
+  if (code === "RUN_MISSING" || NOT_STARTED.has(String(facts.exit)))
     return new Failure("PICTURE_DECODER", "ffmpeg is there but cannot be started", {
-      facts: { errno: String(facts.errno ?? "") },
+      facts: { how: String(facts.errno ?? facts.exit ?? "") },
       cause,
     });
   if (code === "RUN_DEADLINE")

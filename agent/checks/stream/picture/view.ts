@@ -1,6 +1,7 @@
 import type { OsdBox, PictureView, Thumbnail } from "../picture.ts";
 import { type Area, areaOf, type Difference, difference, type Light, light } from "./cells.ts";
 import { type LearntOsd, OsdLearner, TICK } from "./osd.ts";
+import { hintBySizes, proofBySizes, type SizeFacts } from "./sizes.ts";
 
 /**
  * Says what the picture itself shows, from a small grey copy of a keyframe now and then and the sizes of the compressed
@@ -19,12 +20,8 @@ export interface PictureOptions {
   everyMs: number;
 }
 
-/** Sizes as the meter has them (TrackFigures), and what is usual. */
-export interface PictureFacts {
-  keySizes?: readonly number[] | undefined;
-  deltaMedianBytes?: number | undefined;
-  /** Usual size of the frames that are no keyframes, bytes. */
-  usualDeltaBytes?: number | undefined;
+/** What is measured of the stream beside its picture, and what is usual. */
+export interface PictureFacts extends SizeFacts {
   /** Lowest hourly median of the motion in the last 7 days; undefined before a day of them is known. */
   leastMotion?: number | undefined;
   /** Longest it ever stood still at this hour of the day, ms. */
@@ -44,8 +41,6 @@ const LEAST_GAP_MS = 1_900;
 const BLACK = { mean: 24, deviation: 4, litMargin: 0.1, looks: 3 } as const;
 /** Sensor noise keeps the frames of a dark scene above this; no signal costs next to nothing. */
 const NOISE_BYTES = 1_000;
-/** F1: so many keyframes of one size, to so small a part, while the others have shrunk to such a part of the usual. */
-const ONE_SIZE = { keys: 4, part: 0.0005, delta: 0.2 } as const;
 /** F2, F3: so many pairs in a row. */
 const STANDING_PAIRS = 2;
 const QUIET_PAIRS = 3;
@@ -79,6 +74,7 @@ export class PictureJudge {
   #standingAt = 0;
   #quiet: number[] = [];
   #oneSizeAt: number | undefined;
+  #hinted = false;
   #because = "no keyframe was looked at yet";
   /** What was said last. */
   #state: PictureView["state"] = "unknown";
@@ -97,6 +93,11 @@ export class PictureJudge {
     const [then, now] = [this.#moved, this.#newest];
     if (now === undefined) return [];
     return then === undefined || then === now ? [now] : [then, now];
+  }
+
+  /** The sizes begin to look like a frozen picture: the next keyframes should be looked at, to confirm or refute it. */
+  get wantsLook(): boolean {
+    return this.#hinted;
   }
 
   /** No thumbnail could be made; `because` is why nothing can be told, if that lasts. */
@@ -194,26 +195,19 @@ export class PictureJudge {
 
   /** F1: an encoder whose input does not change at all writes keyframes of one size and next to nothing between them. */
   #oneSize(at: number, facts: PictureFacts): PictureView | undefined {
-    const { keySizes, deltaMedianBytes, usualDeltaBytes } = facts;
-    if (keySizes === undefined) return undefined; // between two sessions: nothing new is known
-    const last = keySizes.slice(-ONE_SIZE.keys);
-    const [least, most] = [Math.min(...last), Math.max(...last)];
-    const holds =
-      this.#options.streamClass !== "presentation" &&
-      last.length === ONE_SIZE.keys &&
-      most - least <= ONE_SIZE.part * most &&
-      deltaMedianBytes !== undefined &&
-      usualDeltaBytes !== undefined &&
-      deltaMedianBytes < ONE_SIZE.delta * usualDeltaBytes;
-    if (!holds) {
+    if (facts.keySizes === undefined) return undefined; // between two sessions: nothing new is known
+    const motion = this.#isStale(at) ? undefined : this.#last?.outside;
+    const provable = this.#options.streamClass !== "presentation";
+    const proof = provable ? proofBySizes(facts, motion) : undefined;
+    this.#hinted = provable && proof === undefined && hintBySizes(facts);
+    if (proof === undefined) {
       this.#oneSizeAt = undefined;
       return undefined;
     }
     this.#oneSizeAt ??= at;
-    const sizes = least === most ? `${most}` : `${least} to ${most}`;
     return {
       ...{ state: "frozen", by: "sizes", sinceAt: this.#oneSizeAt, readings: this.#readings(facts) },
-      says: `frozen, proven: the last ${ONE_SIZE.keys} keyframes have ${sizes} bytes, the frames between them ${Math.round(deltaMedianBytes)} (usual ${Math.round(usualDeltaBytes)})`,
+      says: `frozen, proven: ${proof}`,
     };
   }
 

@@ -1,6 +1,7 @@
 import type { MediaSink, Track } from "../media.ts";
 import { OddWords } from "../odd.ts";
 import { trackOf } from "./codecs.ts";
+import { PacketFinder, TS_PACKET_BYTES } from "./packets.ts";
 import { PesTrack } from "./pes.ts";
 import { Pid } from "./pid.ts";
 import { ProgramClock } from "./program-clock.ts";
@@ -8,12 +9,6 @@ import { type Pmt, readPat, readPmt, Sections } from "./psi.ts";
 
 /** What comes out of an MPEG transport stream (ISO/IEC 13818-1)? Packets of 188 bytes, whatever carries them. */
 
-const TS_PACKET_BYTES = 188;
-const SYNC = 0x47;
-/** So many further sync bytes, each a packet on, make one believed. */
-const PROOFS = 2;
-const PROOF_BYTES = PROOFS * TS_PACKET_BYTES + 1;
-const CARRY_BYTES = 1024;
 /** After so many bytes without a packet it is no transport stream of 188 bytes a packet. */
 const FOREIGN_BYTES = 128 * 1024;
 const MOST_TRACKS = 8;
@@ -55,10 +50,7 @@ export class TsReader {
   readonly #places = new Uint8Array(0x2000);
   readonly #pids: Pid[] = [];
   readonly #tracks: { track: Track; pes: PesTrack; pid: Pid }[] = [];
-  #carry: Buffer | undefined;
-  #carried = 0;
-  #synced = false;
-  #unsynced = 0;
+  readonly #packets: PacketFinder;
   #at = 0;
   #frameAt = 0;
   #countsAt = Number.NaN;
@@ -72,6 +64,13 @@ export class TsReader {
     this.#sink = sink;
     this.#options = options;
     this.#odd = new OddWords(0, sink);
+    this.#packets = new PacketFinder({
+      packet: (bytes, start) => this.#packet(bytes, start),
+      syncLost: () => {
+        this.counts.syncs += 1;
+        this.#odd.say("sync lost", this.#at);
+      },
+    });
     this.#follow(PAT_PID).sections = new Sections();
   }
 
@@ -82,17 +81,13 @@ export class TsReader {
 
   /** What comes is no transport stream. */
   get foreign(): boolean {
-    return this.#unsynced > FOREIGN_BYTES;
+    return this.#packets.unsynced > FOREIGN_BYTES;
   }
 
   /** The next bytes, which came at `at`. They may be written over afterwards. */
   push(chunk: Buffer, at: number): void {
     this.#at = at;
-    let from = this.#carried === 0 ? 0 : this.#pushCarried(chunk);
-    if (from < chunk.length) {
-      from = this.#read(chunk, from, chunk.length);
-      this.#keep(chunk, from, chunk.length);
-    }
+    this.#packets.push(chunk);
     this.#settle();
   }
 
@@ -100,82 +95,15 @@ export class TsReader {
   flush(at: number): void {
     for (const { pes } of this.#tracks) pes.flush(at);
     this.#settle();
-    this.#carried = 0;
-    this.#synced = false;
+    this.#packets.reset();
   }
 
   /** Another file follows: its counters and its tables begin anew. With `gapMs` its stamps do, too, so long after the last. */
   restart(gapMs?: number): void {
     for (const pid of this.#pids) pid.forget();
     this.#pcr = Number.NaN;
-    this.#carried = 0;
-    this.#synced = false;
+    this.#packets.reset();
     if (gapMs !== undefined) this.#clock.restart(gapMs * TICKS_PER_MS);
-  }
-
-  /** Most of a packet may wait from the chunk before. Returns where to go on in this one. */
-  #pushCarried(chunk: Buffer): number {
-    const carry = this.#carry;
-    if (carry === undefined) return 0;
-    const before = this.#carried;
-    const wanted = this.#synced ? TS_PACKET_BYTES - before : CARRY_BYTES - before;
-    const count = Math.min(wanted, chunk.length);
-    chunk.copy(carry, before, 0, count);
-    const end = before + count;
-    const read = this.#read(carry, 0, end);
-    if (read >= before) {
-      this.#carried = 0;
-      return read - before;
-    }
-    carry.copyWithin(0, read, end);
-    this.#carried = end - read;
-    return count;
-  }
-
-  #keep(chunk: Buffer, from: number, to: number): void {
-    if (from >= to) return;
-    this.#carry ??= Buffer.allocUnsafeSlow(CARRY_BYTES);
-    this.#carried = chunk.copy(this.#carry, 0, from, to);
-  }
-
-  /** Reads whole packets; returns where the rest begins: less than a packet, or less than proves one. */
-  #read(bytes: Buffer, from: number, to: number): number {
-    let at = from;
-    for (;;) {
-      if (!this.#synced) {
-        at = this.#hunt(bytes, at, to);
-        if (!this.#synced) return at;
-      }
-      while (at + TS_PACKET_BYTES <= to && bytes[at] === SYNC) {
-        this.#packet(bytes, at);
-        at += TS_PACKET_BYTES;
-      }
-      if (at + TS_PACKET_BYTES > to && (at >= to || bytes[at] === SYNC)) return at;
-      this.#synced = false;
-      this.counts.syncs += 1;
-      this.#odd.say("sync lost", this.#at);
-      at += 1;
-      this.#unsynced += 1;
-    }
-  }
-
-  /** Looks for a packet; returns where it begins, or from where it is not known yet. */
-  #hunt(bytes: Buffer, from: number, to: number): number {
-    let at = from;
-    for (;;) {
-      const found = bytes.indexOf(SYNC, at);
-      const next = found < 0 || found >= to ? to : found;
-      this.#unsynced += next - at;
-      at = next;
-      if (at + PROOF_BYTES > to) return at;
-      if (bytes[at + TS_PACKET_BYTES] === SYNC && bytes[at + 2 * TS_PACKET_BYTES] === SYNC) {
-        this.#synced = true;
-        this.#unsynced = 0;
-        return at;
-      }
-      at += 1;
-      this.#unsynced += 1;
-    }
   }
 
   #packet(bytes: Buffer, start: number): void {

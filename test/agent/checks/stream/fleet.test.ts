@@ -31,6 +31,7 @@ function fleetOf(modes: readonly ("auto" | Mode)[]) {
       ships: streams.map(({ name, mode, server, examiner }) => ({
         mode,
         readings: () => ({ kbps: 2_000 }),
+        aside: () => "",
         start: () => {},
         close: () => {},
         watch: new Watch({

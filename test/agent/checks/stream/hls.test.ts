@@ -459,7 +459,7 @@ test("over TLS, with a user, and nobody is told the password", async () => {
   const untrusted = await playHls({ url }, sessionOf(new Heard())).catch((cause: unknown) => cause);
   expect(untrusted).toMatchObject({ code: "DIAL_UNTRUSTED" });
   expect(packager.asked).toEqual([]);
-  const credentials = { user: "admin", password: "s3cret" };
+  const credentials = async () => ({ user: "admin", password: "s3cret" });
   const { heard } = await begin(packager, server, url, { caFile: ca.ca, credentials });
   expect(heard.steps).toContain("playing");
   expect(packager.authorization).toBe(`Basic ${Buffer.from("admin:s3cret").toString("base64")}`);

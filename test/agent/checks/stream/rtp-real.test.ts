@@ -41,12 +41,16 @@ const encode = (folder: TempFolder, name: string, args: readonly string[]): stri
   return path;
 };
 
-/** Sizes of the packets ffprobe finds in a byte stream, start codes taken away. */
+/**
+ * Sizes of the packets ffprobe finds in a byte stream, start codes taken away. A zero that ends a packet (of the next start
+ * code, which the HEVC parser leaves there) is sent with it, so it counts.
+ */
 function nalBytes(path: string, packets: readonly Packet[]): string[] {
   const file = readFileSync(path);
   return packets.map(({ pos, size, flags }) => {
     const packet = file.subarray(Number(pos), Number(pos) + Number(size));
-    return `${sizeOf(splitAnnexB(packet))}${flags.startsWith("K") ? "*" : ""}`;
+    const zeros = packet.length - 1 - packet.findLastIndex((byte) => byte !== 0);
+    return `${sizeOf(splitAnnexB(packet)) + zeros}${flags.startsWith("K") ? "*" : ""}`;
   });
 }
 

@@ -39,16 +39,16 @@ describe.skipIf(missing)("the statistics of a real SRT connection", () => {
       const second = await look(signal);
       expect(second).toMatchObject({ fed: true, lost: 0 });
       expect(second.rttMs).toBeLessThan(100);
-      const bytes = (second.inBytes ?? 0) - (first.inBytes ?? 0);
-      // 20 packets of up to 1,316 bytes and headers a record
-      expect(bytes).toBeGreaterThan(3 * 20 * 800);
-      expect(bytes).toBeLessThan((records() + 2) * 20 * 1_500);
+      expect(second.inBytes).toBeGreaterThan(first.inBytes ?? 0);
 
       caller.process.kill("SIGSTOP");
       // what is under way still arrives; then the file is silent
       for (let size = -1; size !== readFileSync(relay.statsFile).length; await systemClock.sleep(300))
         size = readFileSync(relay.statsFile).length;
       const stood = await look(signal);
+      const told = readFileSync(relay.statsFile, "utf8").split("\n").slice(0, -1);
+      const counted = told.map((line) => srtRecord(line)?.recv.bytes ?? 0);
+      expect(stood.inBytes).toBe(totals ? counted.at(-1) : counted.reduce((sum, bytes) => sum + bytes, 0));
       await clock.wind(3_100);
       await expect(look(signal)).rejects.toMatchObject({ code: "STREAM_ENDED", facts: { how: "stats stand still" } });
 
