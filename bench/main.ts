@@ -18,6 +18,7 @@ import { restart } from "./restart.ts";
 import { silence } from "./silence.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
+import { streamCalm } from "./stream-calm.ts";
 import { trends } from "./trends.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   silence,
   restart,
   trends,
+  "stream-calm": streamCalm,
 };
 const RESULTS = "bench/results";
 const root = join(import.meta.dirname, "..");

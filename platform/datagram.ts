@@ -26,11 +26,13 @@ export function askDatagram<T>(
       reject(cause);
     }
   });
-  socket.connect(port, address, () => {
+  // Not as the callback of `connect`: that is called for its failure, too, and `send` then throws out of it.
+  socket.once("connect", () => {
     socket.send(request, (error) => {
       if (error !== null) reject(error);
     });
   });
+  socket.connect(port, address);
   return promise.finally(() => {
     signal.removeEventListener("abort", cut);
     socket.close();

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Connected, type Dial, onLine, open, type Place, placeName } from "./dial.ts";
+import { type Begin, type Connected, type Dial, onLine, open, openBy, type Place, placeName } from "./dial.ts";
 import { openTrusted, type TlsOptions } from "./dial-tls.ts";
 
 export interface Kept extends Connected {
@@ -9,9 +9,14 @@ export interface Kept extends Connected {
 
 /**
  * Connects within the deadline and leaves the connection open: it outlives the call. With `tls` the certificate is
- * verified before it resolves. Rejects with Failure DIAL_*, DIAL_UNTRUSTED among them, or with the signal's reason.
+ * verified before it resolves; `begin` begins a connection without. Rejects with Failure DIAL_*, DIAL_UNTRUSTED among them, or with the signal's reason.
  */
-export async function dialKept(to: Place, tls: TlsOptions | undefined, dial: Dial): Promise<Kept> {
+export async function dialKept(
+  to: Place,
+  tls: TlsOptions | undefined,
+  dial: Dial,
+  begin?: Begin<Socket>,
+): Promise<Kept> {
   const hold = new AbortController();
   try {
     return await onLine(placeName(to), dial, async (line) => {
@@ -19,7 +24,8 @@ export async function dialKept(to: Place, tls: TlsOptions | undefined, dial: Dia
       const drop = (): void => hold.abort(signal.reason);
       signal.addEventListener("abort", drop, { once: true });
       line.signal = hold.signal; // a socket lives as long as its line's signal, and that of a call ends with the call
-      const { ms, address, socket } = tls === undefined ? await open(to, line) : await openTrusted(to, tls, line);
+      const plain = (): ReturnType<typeof open> => (begin === undefined ? open(to, line) : openBy(begin, to, line));
+      const { ms, address, socket } = await (tls === undefined ? plain() : openTrusted(to, tls, line));
       signal.throwIfAborted();
       signal.removeEventListener("abort", drop);
       return { ms, address, socket };

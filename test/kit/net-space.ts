@@ -43,8 +43,8 @@ export function openNetSpace(): NetSpace {
     enter,
     run(program, ...args) {
       const [first, ...words] = enter;
-      const done = spawnSync(first, [...words, programPath(program), ...args], { encoding: "utf8" });
-      if (done.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${done.stderr}`);
+      const done = spawnSync(first, [...words, programPath(program), ...args], { encoding: "utf8", timeout: 20_000 });
+      if (done.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${done.error ?? done.stderr}`);
       return done.stdout;
     },
     [Symbol.dispose]: () => void keeper.kill("SIGKILL"),

@@ -17,6 +17,8 @@ import { Tally } from "./tally.ts";
 
 /** All files of one round together, bytes. */
 const ROUND_BYTES = 2 * 1024 * 1024;
+/** With so much in one round a log is busy. */
+const BUSY_BYTES = 32 * 1024;
 /** The loop is not held up longer than this; what is left is read in the next round. */
 const ROUND_MS = 100;
 /** Logs of the machine that come later (a logging program that is installed or started) are looked for so often. */
@@ -53,8 +55,8 @@ export class LogRounds implements Judge {
   #isOpen = false;
   /** A hit is kept in its round; and where we stand at the start is a place to come back to. */
   #mustSave = true;
-  /** More may be there than the last round had time for. */
-  #isBehind = false;
+  /** More may be there than the last round had time for, or so much came that waiting could lose some. */
+  #isBusy = false;
   /**
    * Lines came in which nothing was found: place and counts are kept together, so whoever starts from an older place counts
    * the same again. That may wait for the next reckoning, which spares most rounds their write.
@@ -90,9 +92,9 @@ export class LogRounds implements Judge {
     return this.#opening.then(() => this.#judge());
   }
 
-  /** A log that has more than one round could read goes on in the next fast one. */
+  /** A log that grows fast is read in the fast rounds, too: what is cut away before it was read is lost. */
   stirred(): boolean {
-    return this.#isBehind;
+    return this.#isBusy;
   }
 
   close(): void {
@@ -235,7 +237,7 @@ export class LogRounds implements Judge {
     }
     moved = this.#pollKernel(now, budget.more) || moved;
     moved = this.#journal?.log.poll() || moved;
-    this.#isBehind = budget.bytes <= 0 || !budget.more();
+    this.#isBusy = ROUND_BYTES - budget.bytes >= BUSY_BYTES || !budget.more();
     return moved;
   }
 

@@ -91,10 +91,12 @@ export function silence(seen: Seen): Cause | undefined {
   const severity = silentMs >= thresholds.pageMs ? thresholds.dead : milder(thresholds.dead);
   const frames = video === undefined || video.frames === 0 ? "since it began to play" : `after ${video.frames} frames`;
   const part = { severity, value: Math.round(silentMs), unit: "ms" };
-  const others = figures.tracks.filter((track) => track.kind !== "video" && track.silentMs <= limitMs);
+  // what stopped together with the video does not run on: a moment between two last packets proves nothing
+  const runsOnMs = Math.min(limitMs, silentMs / 2);
+  const others = figures.tracks.filter((track) => track.kind !== "video" && track.silentMs <= runsOnMs);
   const other = others[0];
   const only = other === undefined ? "" : `, while ${other.kind} runs on`;
-  const broken = video !== undefined && video.byteSilentMs <= limitMs ? ", though bytes come: no frame gets whole" : "";
+  const broken = video !== undefined && video.byteSilentMs <= runsOnMs ? ", though bytes come: no frame gets whole" : "";
   const says = `no video frame for ${seconds(silentMs)} ${frames} (limit ${seconds(limitMs)})${only}${broken}`;
   return only === "" && broken === ""
     ? { reason: "no_media", state: "no_media", says, ...part }

@@ -4,13 +4,14 @@ import { type Conclusion, type JudgeMemory, REASONS, type Reason, type StreamSta
 import { hopOf } from "./hop.ts";
 import { ENDED_MS, type JudgeInput, type Look, lookAt } from "./look.ts";
 import { DEFAULT_THRESHOLDS, type Thresholds } from "./thresholds.ts";
+import { isUnmeasured } from "./unmeasured.ts";
 
 /** Is the stream alive, and if not, what is the one cause and at which hop does it lie? Pure. */
 
 /** Of a dead stream another reason takes over after so long, when it lies deeper; when it is milder, after so long. */
 const DEEPER_MS = 20_000;
 const MILDER_MS = 30_000;
-/** After a restart an alarm that is not measured yet stays for so long; for a picture not seen yet, for so long. */
+/** After a restart an alarm that is not measured yet stays for so long; for a picture not seen yet, or still, for so long. */
 const SETTLE_MS = 20_000;
 const SETTLE_PICTURE_MS = 300_000;
 
@@ -47,7 +48,7 @@ export function conclude(input: JudgeInput): Conclusion {
   const look = lookAt(input, (reason) => before?.reason === reason);
   const root = rootOf(look.causes);
   if (root !== undefined) return asFault(input, settle(input, before, memory, root), memory, root);
-  if (look.proven) return asWell(input, look, memory);
+  if (look.proven && (before === undefined || !isUnmeasured(input, before))) return asWell(input, look, memory);
   // nothing new is proven: a fault stands till something is
   const waits = memory.next;
   if (waits?.reason === "ended" && before?.reason === undefined && input.figures?.playingMs === undefined) {
@@ -150,7 +151,8 @@ function asWell(input: JudgeInput, look: Look, memory: JudgeMemory): Conclusion 
   const { at, picture } = input;
   const { sinceAt: _since, seenAt: _seen, next: _next, lowAt: _low, ...rest } = memory;
   const provenAt = memory.provenAt ?? at;
-  const unseen = picture?.state === "unknown" ? SETTLE_PICTURE_MS : SETTLE_MS;
+  // many keyframes must come before one that stands still is proven frozen
+  const unseen = picture?.state === "unknown" || picture?.state === "still" ? SETTLE_PICTURE_MS : SETTLE_MS;
   const unsettled = !memory.faultSeen && at - memory.bornAt < SETTLE_PICTURE_MS * 2 && at - provenAt < unseen;
   const still = picture?.state === "still" || isStillByNature(input);
   const state: StreamState = still ? "still" : "ok";

@@ -7,7 +7,7 @@ import { sipName } from "./config.ts";
 import { CounterWatch } from "./counter-watch.ts";
 import { examinerFor, type StreamExaminer } from "./examine.ts";
 import { Fleet, type Ship } from "./fleet.ts";
-import { LearnStore } from "./learn-store.ts";
+import { LearnStore, learntAs } from "./learn-store.ts";
 import { isPlayed, openTarget, placeOf } from "./open.ts";
 import type { LookPassive } from "./passive.ts";
 import type { MakeThumbnail } from "./picture.ts";
@@ -72,7 +72,7 @@ function playedShip(target: PlayedTarget, shared: Shared): Ship {
   const { ports, hold, turn } = shared;
   const { clock, random, machine } = ports;
   const pictures = picturesOf(target, shared);
-  const examiner = examinerFor(target, shared.store.learner(target.name), clock, pictures);
+  const examiner = examinerFor(target, shared.store.learner(learntAs(target)), clock, pictures);
   const album =
     pictures === undefined || target.picture.thumbnails === "none"
       ? undefined
@@ -117,9 +117,10 @@ function playedShip(target: PlayedTarget, shared: Shared): Ship {
 }
 
 function picturesOf(target: PlayedTarget, { ports, store, make }: Shared): Pictures | undefined {
-  const { name, class: streamClass, picture } = target;
+  const { class: streamClass, picture } = target;
   if (!picture.enabled) return undefined;
   const { clock, random } = ports;
+  const name = learntAs(target);
   const learntOsd = store.osd(name, () => pictures.learntOsd);
   const pictures = new Pictures({
     ...{ clock, random, make, streamClass, learntOsd, learner: store.learner(name) },
@@ -138,7 +139,7 @@ function thumbnails(ports: CheckPorts): MakeThumbnail {
 }
 
 function countedShip(target: Extract<Target, { type: "srt" }>, shared: Shared): Ship {
-  const examiner = examinerFor(target, shared.store.learner(target.name), shared.ports.clock);
+  const examiner = examinerFor(target, shared.store.learner(learntAs(target)), shared.ports.clock);
   const { changed, ports } = shared;
   const look = later(async () => {
     const { lookSrtStats } = await import("./srt/stats.ts");

@@ -1,5 +1,7 @@
 import type { Clock } from "../../../platform/clock.ts";
 import type { Folder } from "../../../platform/files.ts";
+import { fingerprint } from "../../../protocol/topics.ts";
+import type { Target } from "./config.ts";
 import { Learner } from "./learn.ts";
 import { type LearntOsd, readLearntOsd } from "./picture/osd.ts";
 
@@ -57,6 +59,16 @@ export class LearnStore {
     const all: Record<string, string> = Object.fromEntries([...rates, ...osds]);
     await this.#folder.replace(FILE, Buffer.from(JSON.stringify(all))).catch(() => {}); // tried again in an hour
   }
+}
+
+/**
+ * Under what a stream's usual is kept: its name and its address. Another stream under the same name has another rate, and its
+ * burnt-in clock stands elsewhere: what was learnt of the old one would be held against it. The address itself may carry
+ * a token, so it is not written down.
+ */
+export function learntAs(target: Target): string {
+  const at = "url" in target ? target.url : "media" in target ? target.media : "listen" in target && target.listen;
+  return `${target.name}@${fingerprint(JSON.stringify([target.type, at, "statsFile" in target && target.statsFile]))}`;
 }
 
 /** No name of a stream has a blank in it. */

@@ -37,8 +37,8 @@ export interface PacketCounts {
   duplicates: number;
   /** Came after a later one. */
   reordered: number;
-  /** Interarrival jitter, RFC 3550 §6.4.1, ms. */
-  jitterMs: number;
+  /** Interarrival jitter, RFC 3550 §6.4.1, ms. Left out where packets are gathered: when they came is not known then. */
+  jitterMs?: number;
 }
 
 /** One keyframe, whole, with its parameter sets, as a decoder wants it on its standard input. */
@@ -91,6 +91,8 @@ export interface Session {
   /** For each answer of the signalling, ms. */
   answerMs: number;
   names?: Names;
+  /** What comes over plain TCP may wait so long before it is read, ms: waking for each packet is dear. 0, left out: read at once. */
+  gatherMs?: number;
   /**
    * Taken around a request that makes a server work for us (DESCRIBE): one at a time for each server. Resolves to what
    * gives it back.

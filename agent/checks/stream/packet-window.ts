@@ -34,7 +34,7 @@ export class PacketWindow {
       lost: count(told.lost),
       duplicates: count(told.duplicates),
       reordered: count(told.reordered),
-      jitterMs: count(told.jitterMs),
+      ...(told.jitterMs === undefined ? {} : { jitterMs: count(told.jitterMs) }),
     };
     // another sender (SSRC): it is counted from nothing
     if (before !== undefined && this.#counts.received < before.received) this.clear();

@@ -86,6 +86,19 @@ describe("a file", () => {
     expect(await round()).toBe(told);
   });
 
+  test("that grows fast is looked at in the fast rounds, too, for as long as it does", async () => {
+    start();
+    await round();
+    write(10);
+    await round();
+    expect(judge?.stirred?.()).toBe(false);
+    write(3_000);
+    await round();
+    expect(judge?.stirred?.()).toBe(true);
+    await round();
+    expect(judge?.stirred?.()).toBe(false);
+  });
+
   test("that comes later is read from its beginning, and that it is missing is said after a while", async () => {
     start();
     expect((await of(log))?.grade).toBe("ok");

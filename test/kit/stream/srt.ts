@@ -9,6 +9,8 @@ import { bound } from "./sipp.ts";
 export interface SrtRelay extends AsyncDisposable {
   /** Where callers call. */
   readonly port: number;
+  /** Where it sends on what it gets, by UDP on loopback. */
+  readonly out: number;
   /** What it writes about its connection. */
   readonly statsFile: string;
   readonly child: Child;
@@ -34,6 +36,7 @@ export async function startSrtRelay({
   const callers: Child[] = [];
   return {
     port,
+    out,
     statsFile,
     child,
     call(clip) {

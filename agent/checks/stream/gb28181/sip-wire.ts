@@ -41,7 +41,9 @@ export async function udpWire(to: Place, line: Line, localPort = 0): Promise<Sip
   else line.signal.addEventListener("abort", end, { once: true });
   const connected = new Promise<void>((done) => {
     socket.bind(localPort, () => {
-      if (!line.signal.aborted) socket.connect(to.port, address, done);
+      if (line.signal.aborted) return;
+      socket.once("connect", done); // a callback would be called for its failure, too
+      socket.connect(to.port, address);
     });
   });
   await Promise.race([connected, broken.promise]);

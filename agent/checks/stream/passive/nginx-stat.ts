@@ -9,6 +9,8 @@ interface NginxStream {
 }
 
 const MOST_DEPTH = 32;
+/** Of a tag's name: with the depth it bounds what each step through the page costs. */
+const MOST_NAME = 64;
 const NUMBERS = new Set(["bytes_in", "bytes_out", "bw_in", "bw_video", "nclients", "time"]);
 const STREAM_PATH = "rtmp/server/application/live/stream";
 const APP_NAME = "rtmp/server/application/name";
@@ -77,6 +79,7 @@ function* markup(xml: string): Generator<Piece> {
     const tag = xml.slice(begins + 1, at - 1);
     if (tag.startsWith("?") || tag.startsWith("!")) continue;
     const name = (tag.startsWith("/") ? tag.slice(1) : tag).split(/[\s/]/, 1)[0] ?? "";
+    if (name.length > MOST_NAME) throw notStat(`a name of more than ${MOST_NAME} characters`);
     if (tag.startsWith("/")) yield { kind: "close", text: name };
     else {
       yield { kind: "open", text: name };

@@ -29,6 +29,7 @@ export class RtpReceiver {
   readonly #taker: RtpTaker;
   readonly #clockHz: number;
   readonly #payloadType: number | undefined;
+  readonly #gathered: boolean;
   readonly #order: PacketOrder;
   readonly #hearer: RtcpHearer;
 
@@ -51,9 +52,13 @@ export class RtpReceiver {
   /** During `take`: where the packet's header begins in `bytes`; an extension ends where the payload begins. */
   headerAt = 0;
 
-  /** `clockHz`: of the stamps. `payloadType`: of the packets that are meant; undefined: any. */
-  constructor(taker: RtpTaker, clockHz: number, payloadType?: number) {
+  /**
+   * `clockHz`: of the stamps. `payloadType`: of the packets that are meant; undefined: any. `gathered`: they come in batches,
+   * so that jitter cannot be told, and is not reported either.
+   */
+  constructor(taker: RtpTaker, clockHz: number, payloadType?: number, gathered = false) {
     this.#taker = taker;
+    this.#gathered = gathered;
     this.#clockHz = clockHz > 0 ? clockHz : 90_000;
     this.#payloadType = payloadType;
     this.#order = new PacketOrder((bytes, from, to, lost, cameAt, at) => {
@@ -93,7 +98,8 @@ export class RtpReceiver {
 
   counts(): PacketCounts {
     const { received, lost, duplicates, reordered } = this.#order;
-    return { received, lost, duplicates, reordered, jitterMs: Math.round(this.#jitterMs * 100) / 100 };
+    const counts = { received, lost, duplicates, reordered };
+    return this.#gathered ? counts : { ...counts, jitterMs: Math.round(this.#jitterMs * 100) / 100 };
   }
 
   /** A receiver's report to send, about every 5 s (RFC 3550 §6.4.2, with an SDES CNAME). */
@@ -147,6 +153,7 @@ export class RtpReceiver {
     }
     this.#raw = raw;
     this.#stampAt = at;
+    if (this.#gathered) return;
     const transit = at - (this.#stamp / this.#clockHz) * 1000;
     const difference = Math.abs(transit - this.#transitMs);
     this.#transitMs = transit;

@@ -17,6 +17,8 @@ export interface RtpMedia {
   payloadType: number;
   /** Parameters of a=fmtp, names in lower case; `x-dimensions` of a JPEG too, where the SDP has that attribute. */
   fmtp: Readonly<Record<string, string>>;
+  /** Packets are read in batches: when one came is not known, and of jitter nothing is told. */
+  gathered?: boolean;
 }
 
 export interface RtpTrack {
@@ -72,7 +74,7 @@ class OpenTrack implements RtpTrack, RtpTaker {
     this.#session = session;
     this.#sink = session.sink;
     this.#odd = new OddWords(id, session.sink);
-    this.#receiver = new RtpReceiver(this, media.clockHz, media.payloadType);
+    this.#receiver = new RtpReceiver(this, media.clockHz, media.payloadType, media.gathered);
     this.#reader = payload === undefined ? openReader(id, media, session.sink, this.#odd) : new Through(payload);
   }
 

@@ -46,9 +46,13 @@ export class Asker {
       const challenge = strongestOf(reply.headers.get("www-authenticate") ?? []);
       if (challenge === undefined) throw refused(401, "the server wants a kind of login we do not know");
       if (this.#credentials === undefined) throw refused(401, "the server wants user and password, none is configured");
+      const before = this.#login?.challenge.scheme;
+      // or somebody in the middle could have the password out of a session that began well
+      if (before === "digest" && challenge.scheme === "basic")
+        throw this.#refused("the server now wants the password as it is");
       if (answers > 0) answers -= 1;
       else if (challenge.scheme === "digest" && challenge.stale && stales > 0) stales -= 1;
-      else throw refused(401, "the server refuses user or password");
+      else throw this.#refused("the server refuses user or password");
       const credentials = await Promise.race([this.#credentials(), this.#signalling.ended]);
       this.#login = { challenge, credentials, count: 0, isProven: false };
     }
@@ -57,6 +61,12 @@ export class Asker {
   /** Says the last thing; resolves when it has been heard, or can no longer be. */
   farewell(ask: Ask): Promise<void> {
     return this.#signalling.farewell(this.#authorised(ask));
+  }
+
+  /** The farewell is said without what was refused: each time it is told counts as another attempt. */
+  #refused(says: string): Failure {
+    this.#login = undefined;
+    return refused(401, says);
   }
 
   #authorised(ask: Ask): Ask {

@@ -1,5 +1,6 @@
 import { type Place, placeName } from "../../../../platform/dial.ts";
 import { dialKept, type Kept } from "../../../../platform/dial-kept.ts";
+import { Inflow } from "../../../../platform/inflow.ts";
 import { readSmallFile } from "../../../../platform/small-file.ts";
 import { Failure } from "../../../../protocol/failure.ts";
 import type { Credentials, Session, Step } from "../media.ts";
@@ -51,11 +52,13 @@ const placeOf = (url: URL): Place => ({
   port: Number(url.port) || (PORTS[url.protocol] ?? 0),
 });
 
-async function connect(url: URL, { caFile }: RtspOptions, session: Session): Promise<Kept> {
+async function connect(url: URL, { caFile }: RtspOptions, session: Session): Promise<Kept & { inflow: Inflow }> {
   const { clock, signal, connectMs: deadlineMs, names } = session;
   const ca = caFile === undefined ? undefined : await readSmallFile(caFile, { mostBytes: MOST_CA_BYTES });
   const dial = { clock, signal, deadlineMs, ...(names === undefined ? {} : { names }) };
-  return await dialKept(placeOf(url), url.protocol === "rtsps:" ? { ca } : undefined, dial);
+  const inflow = new Inflow();
+  const kept = await dialKept(placeOf(url), url.protocol === "rtsps:" ? { ca } : undefined, dial, inflow.begin);
+  return { ...kept, inflow };
 }
 
 /** One session from OPTIONS to TEARDOWN. */
@@ -64,7 +67,7 @@ class Conversation {
   readonly #place: string;
   readonly #options: RtspOptions;
   readonly #session: Session;
-  readonly #kept: Kept;
+  readonly #kept: Kept & { inflow: Inflow };
   readonly #lanes = new Lanes();
   readonly #signalling: Signalling;
   readonly #asker: Asker;
@@ -76,7 +79,7 @@ class Conversation {
   #aggregate: string;
   #stopUpkeep: (() => void) | undefined;
 
-  constructor(url: string, place: string, options: RtspOptions, session: Session, kept: Kept) {
+  constructor(url: string, place: string, options: RtspOptions, session: Session, kept: Kept & { inflow: Inflow }) {
     this.#url = url;
     this.#aggregate = url;
     this.#place = place;
@@ -84,7 +87,7 @@ class Conversation {
     this.#session = session;
     this.#kept = kept;
     const { userAgent = "vigil-agent", credentials } = options;
-    this.#signalling = new Signalling(kept.socket, session.clock, userAgent, (channel, bytes, from, to, at) =>
+    this.#signalling = new Signalling(kept, session.clock, userAgent, (channel, bytes, from, to, at) =>
       this.#lanes.hear(channel, bytes, from, to, at),
     );
     this.#asker = new Asker(this.#signalling, credentials, this.#ending.signal);
@@ -121,6 +124,7 @@ class Conversation {
     const described = await this.#describe();
     await this.#setUp(described);
     await this.#start();
+    this.#gather(this.#session.gatherMs ?? 0);
     this.#stopUpkeep = keepUp({
       clock: this.#session.clock,
       played: this.#played,
@@ -210,9 +214,14 @@ class Conversation {
     return reply;
   }
 
+  #gather(ms: number): void {
+    this.#kept.inflow.gather(this.#session.clock, ms);
+  }
+
   /** Tells the server, so that no session is left standing there, and hangs up. Takes half a second at most. */
   async #leave(): Promise<void> {
     const { clock } = this.#session;
+    this.#gather(0); // its answer is owed within half a second
     const patience = new AbortController();
     const enough = clock.sleep(LEAVE_MS, patience.signal).catch(() => {});
     try {

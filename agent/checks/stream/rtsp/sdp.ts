@@ -27,6 +27,7 @@ export interface Sdp {
 
 const MOST_MEDIA = 8;
 const MOST_LINES = 2_000;
+const MOST_FORMATS = 128;
 const MOST_PARAMETERS = 64;
 const MOST_CLOCK_HZ = 1_000_000_000;
 
@@ -103,7 +104,7 @@ function sectionsOf(text: string): Section[] {
 function mediaOf(section: Section): SdpMedia | undefined {
   const [kind = "", , profile = "", ...formats] = section.line.trim().split(/\s+/);
   if ((kind !== "video" && kind !== "audio") || !/^RTP\/AVPF?(?:\/|$)/i.test(profile)) return undefined;
-  for (const format of formats) {
+  for (const format of formats.slice(0, MOST_FORMATS)) {
     const payloadType = /^\d{1,3}$/.test(format) ? Number(format) : -1;
     const map = payloadType < 0 || payloadType > 127 ? undefined : mapOf(section, payloadType);
     if (map === undefined) continue;
@@ -166,6 +167,7 @@ export function controlUrl(base: string, control: string | undefined): string {
 /** A URL that the server names, as we may say it back. Throws Failure STREAM_PROTOCOL. */
 export function rtspUrl(url: string): string {
   if (url.length <= MOST_URL && /^rtsps?:\/\/[!-~]+$/i.test(url)) return url.replace(/^(rtsps?:\/\/)[^/?#]*@/i, "$1");
-  const says = printable(url, 60);
+  // what we asked for stands in front, and a token may stand in its query
+  const says = printable(url.replace(/[?].*$/s, "?…").replace(/^(rtsps?:\/\/)[^/]*@/i, "$1"), 60);
   throw new Failure("STREAM_PROTOCOL", `the server names an address that is none: "${says}"`, { facts: { url: says } });
 }

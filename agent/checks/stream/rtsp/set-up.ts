@@ -1,7 +1,7 @@
 import { openDatagramPair } from "../../../../platform/datagram-pair.ts";
 import { Failure } from "../../../../protocol/failure.ts";
 import type { Session } from "../media.ts";
-import { openRtpTrack, type RtpTrack } from "../rtp/track.ts";
+import { openRtpTrack, type RtpMedia, type RtpTrack } from "../rtp/track.ts";
 import type { Lanes } from "./lanes.ts";
 import { headerOf, type Reply } from "./message.ts";
 import { controlUrl, type SdpMedia } from "./sdp.ts";
@@ -90,7 +90,8 @@ async function overTcp(order: SetUpOrder, media: SdpMedia, played: PlayedTrack[]
   const { tcp, interleaved = [channel, channel + 1] } = answered(reply);
   if (!tcp) throw new Failure("STREAM_PROTOCOL", "the server set up another transport than it was asked for");
   const [rtp, rtcp] = interleaved;
-  const track = opened(order, media, played, rtp, rtcp);
+  const gathered = (order.session.gatherMs ?? 0) > 0;
+  const track = opened(order, { ...media, gathered }, played, rtp, rtcp);
   played.push({ track, control: (packet) => order.send(rtcp, packet), close: () => {} });
   return undefined;
 }
@@ -128,7 +129,7 @@ function answered(reply: Reply): Transport | { tcp: true; interleaved?: never; s
   throw new Failure("STREAM_UNSUPPORTED", "the server plays to a multicast group only", { facts: { step: "set-up" } });
 }
 
-function opened(order: SetUpOrder, media: SdpMedia, played: readonly unknown[], rtp: number, rtcp: number): RtpTrack {
+function opened(order: SetUpOrder, media: RtpMedia, played: readonly unknown[], rtp: number, rtcp: number): RtpTrack {
   const { lanes, session } = order;
   if (!lanes.isFree(rtp, rtcp))
     throw new Failure("STREAM_PROTOCOL", `the server gives channel ${rtp} or ${rtcp} to two at once`);

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../../../platform/clock.ts";
 import { reasonOf } from "../../../../platform/dial.ts";
+import type { Inflow } from "../../../../platform/inflow.ts";
 import { Failure } from "../../../../protocol/failure.ts";
 import { answerText, headerOf, type Message, type Reply, requestText, type ServerRequest } from "./message.ts";
 import { RtspReader } from "./reader.ts";
@@ -18,6 +19,12 @@ export interface Ask {
 
 /** Hears an interleaved packet, which lies in `bytes` from `from` up to `to`; `at` is when its last piece came. */
 export type HearPacket = (channel: number, bytes: Buffer, from: number, to: number, at: number) => void;
+
+/** An open connection, and what comes over it. */
+interface Connection {
+  socket: Socket;
+  inflow: Inflow;
+}
 
 interface Waiting {
   method: string;
@@ -48,7 +55,7 @@ export class Signalling {
   /** Set with the first answer that names one. */
   session: { id: string; timeoutMs: number } | undefined;
 
-  constructor(socket: Socket, clock: Clock, userAgent: string, hear: HearPacket) {
+  constructor({ socket, inflow }: Connection, clock: Clock, userAgent: string, hear: HearPacket) {
     this.#socket = socket;
     this.#clock = clock;
     this.#userAgent = userAgent;
@@ -64,9 +71,9 @@ export class Signalling {
     socket.on("error", (cause) => {
       errno = reasonOf(cause);
     });
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
     socket.once("end", () => this.end(closed(errno)));
     socket.once("close", () => this.end(closed(errno)));
+    inflow.hear(socket, (chunk) => this.#take(chunk));
   }
 
   /** Rejects once, with what ended the conversation. */

@@ -220,6 +220,7 @@ describe("what a forwarder says", () => {
 
   test("a page of 1 MB that nests without end is refused soon", () => {
     expect(() => nginxFacts("<rtmp>".repeat(170_000), "live", "cam1")).toThrow(Failure);
+    expect(() => nginxFacts(`<rtmp><${"a".repeat(65)}/></rtmp>`, "live", "cam1")).toThrow(/64 characters/);
     expect(nginxFacts(`<rtmp>${"<a/>".repeat(200_000)}</rtmp>`, "live", "cam1")).toEqual({ fed: false });
   });
 });

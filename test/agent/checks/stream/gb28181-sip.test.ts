@@ -95,6 +95,11 @@ test("a port where nothing listens refuses, over UDP and TCP", async () => {
   expect(await failure(ping(await freePort(), { transport: "tcp" }))).toMatchObject({ code: "DIAL_REFUSED" });
 });
 
+test("a platform that the kernel knows no way to is a Failure with its errno", async () => {
+  const trip = failure(ping(5_060, { host: "255.255.255.255" })); // EACCES, as a cut uplink is ENETUNREACH
+  expect(await trip).toMatchObject({ code: "DIAL_LOCAL", facts: { errno: "EACCES" } });
+});
+
 test("a name that is none is no name", async () => {
   const signal = new AbortController().signal;
   const to = platform(5_060, { host: "platform.invalid" });

@@ -431,17 +431,57 @@ describe("a login", () => {
     expect(login(server.asked.at(-1) ?? { headers: new Map() })).toContain('"new"');
   });
 
-  test.each([["Negotiate"], ['Digest realm="r", nonce="n", qop=auth-int']])(
-    "of a kind we do not know (%s) is not tried",
-    async (kind) => {
-      await using server = await fakeRtsp({
-        DESCRIBE: (asked) => answer(asked, [`WWW-Authenticate: ${kind}`], "", "401 No"),
-      });
-      await using playing = beginRtsp({ url: server.url, credentials });
-      expect(await playing.ended).toEqual(failure("STREAM_AUTH", { status: 401 }));
-      expect(server.methods()).toEqual(["OPTIONS", "DESCRIBE"]);
-    },
-  );
+  test("shown as a digest is not told as it is, whoever asks for that in the midst of the session", async () => {
+    const clock = new HandClock();
+    await using server = await fakeRtsp({
+      DESCRIBE: (asked, times) =>
+        times === 1 ? answer(asked, [`${DIGEST}"n"`], "", "401 No") : answer(asked, [], SDP),
+      GET_PARAMETER: (asked) => answer(asked, ['WWW-Authenticate: Basic realm="r"'], "", "401 No"),
+    });
+    await using playing = beginRtsp({ url: server.url, credentials }, { clock });
+    await playing.until(({ steps }) => steps.includes("playing"));
+    await clock.wind(30_000);
+    expect(await playing.ended).toEqual(failure("STREAM_AUTH", { status: 401 }));
+    expect(server.asked.map(login).join()).not.toContain("Basic");
+  });
+
+  test("that was refused is not said again in the farewell, nor tried on another request", async () => {
+    await using server = await fakeRtsp({
+      OPTIONS: (asked) => answer(asked),
+      PLAY: (asked) => answer(asked, [`${DIGEST}"n"`], "", "401 No"),
+    });
+    await using playing = beginRtsp({ url: server.url, credentials });
+    expect(await playing.ended).toEqual(failure("STREAM_AUTH", { status: 401 }));
+    const sent = server.asked.filter((asked) => login(asked) !== "").map(({ method }) => method);
+    expect([server.methods().at(-1), sent]).toEqual(["TEARDOWN", ["PLAY"]]);
+  });
+
+  test("that another request has not proven is not tried twice", async () => {
+    await using server = await fakeRtsp({
+      OPTIONS: (asked, times) =>
+        answer(asked, times === 1 ? [`${DIGEST}"n"`] : [], "", times === 1 ? "401 No" : "501 No"),
+      DESCRIBE: (asked) => answer(asked, [`${DIGEST}"m"`], "", "401 No"),
+    });
+    await using playing = beginRtsp({ url: server.url, credentials });
+    expect(await playing.ended).toEqual(failure("STREAM_AUTH", { status: 401 }));
+    expect(server.asked.filter((asked) => login(asked) !== "").map(({ method }) => method)).toEqual([
+      "OPTIONS",
+      "DESCRIBE",
+    ]);
+  });
+
+  test.each([
+    ["Negotiate"],
+    ['Digest realm="r", nonce="n", qop=auth-int'],
+    [`Digest realm="r", nonce="${"n".repeat(60_000)}"`],
+  ])("of a kind we do not know (%s) is not tried", async (kind) => {
+    await using server = await fakeRtsp({
+      DESCRIBE: (asked) => answer(asked, [`WWW-Authenticate: ${kind}`], "", "401 No"),
+    });
+    await using playing = beginRtsp({ url: server.url, credentials });
+    expect(await playing.ended).toEqual(failure("STREAM_AUTH", { status: 401 }));
+    expect(server.methods()).toEqual(["OPTIONS", "DESCRIBE"]);
+  });
 });
 
 describe("a session is kept", () => {
@@ -487,6 +527,32 @@ describe("a session is kept", () => {
       await clock.wind(5_000);
       await playing.until((heard) => heard.of(0).odd.includes("keep-alive unanswered"));
       expect(await playing.leave()).toBe("left");
+    }));
+
+  test.each([
+    ["1", 500],
+    ["2", 1_000],
+    ["0", 30_000],
+    ["x", 30_000],
+  ])("in time, where the timeout is said to be %s", (timeout, ms) =>
+    kept({ SETUP: (one) => answer(one, [`Session: 4711;timeout=${timeout}`]) }, async (server, _, clock) => {
+      await clock.wind(ms - 1);
+      expect(asked(server, "GET_PARAMETER")).toBe(0);
+      await clock.wind(1);
+      await server.got(({ method }) => method === "GET_PARAMETER");
+    }),
+  );
+
+  test("from one sign of life to the next, however long its answer takes", () =>
+    kept({ GET_PARAMETER: () => undefined }, async (server, playing, clock) => {
+      await clock.wind(30_000);
+      await server.got(({ method }) => method === "GET_PARAMETER");
+      await clock.wind(5_000);
+      await playing.until((heard) => heard.of(0).odd.includes("keep-alive unanswered"));
+      await clock.wind(24_999);
+      expect(asked(server, "GET_PARAMETER")).toBe(1);
+      await clock.wind(1);
+      await server.got(({ method, cseq }) => method === "GET_PARAMETER" && cseq === "6");
     }));
 
   test("but not where the server has forgotten it", () =>

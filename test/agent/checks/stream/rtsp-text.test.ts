@@ -121,6 +121,12 @@ describe("a session description", () => {
     expect(others).toMatch(/^video/);
   });
 
+  test("looks at 128 formats of a track and no more: each costs a search", () => {
+    const sdp = (nothings: number) => `v=0\nm=video 0 RTP/AVP ${"1 ".repeat(nothings)}96\na=rtpmap:96 H264/90000`;
+    expect(parseSdp(sdp(127)).media).toHaveLength(1);
+    expect(parseSdp(sdp(128)).media).toHaveLength(0);
+  });
+
   test("takes eight tracks and no more", () => {
     const lines = Array.from({ length: 50 }, () => "m=audio 0 RTP/AVP 0");
     expect(parseSdp(["v=0", ...lines].join("\n")).media).toHaveLength(8);
@@ -166,6 +172,13 @@ describe("what a control attribute means", () => {
       expect(() => rtspUrl(url)).toThrow(protocolFailure);
     },
   );
+
+  test("a failure tells neither the query of what we asked for nor a login", () => {
+    for (const base of ["rtsp://h/cam?token=canary", "rtsp://admin:canary@h/cam"])
+      expect(() => controlUrl(base, "track 1")).toThrow(/an address that is none: "rtsp:\/\/h\/cam/);
+    for (const base of ["rtsp://h/cam?token=canary", "rtsp://admin:canary@h/cam", "rtsp://h/cam?canary@x"])
+      expect(() => controlUrl(base, "track 1")).not.toThrow(/canary/);
+  });
 
   test("never holds what would end a line", () => {
     assert(
