@@ -137,6 +137,8 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
   if (values.help) return say(HELP);
   if (values.version) return say(`${VERSION}\n`);
   const asks = command === "data" || command === "database"; // of one target of the config
+  if (command === "probe" && extra.length !== 1)
+    throw new Failure("ARGUMENT_INVALID", '"probe" takes an address or a name of the config, and only one');
   const words = command === "probe" ? [1, 1] : asks ? [1, 2] : command === "baseline" ? [0, extra.length] : [0, 0];
   if (!COMMANDS.includes(command) || extra.length < (words[0] ?? 0) || extra.length > (words[1] ?? 0))
     throw new Failure(
@@ -157,7 +159,7 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       ...{ word: extra[0] ?? "", config: values.config ?? DEFAULT_CONFIG, seconds, json, lang: langOf(values.lang) },
       ...{ ...flags, caFile: values["ca-file"], picture: !values["no-picture"] },
       ...{ clock: systemClock, machine: machineAt(), signal: stop, say },
-      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      columns: columnsOf(process.stdout),
       terminal:
         process.stderr.isTTY && process.stdin.isTTY ? { stdin: process.stdin, stderr: process.stderr } : undefined,
     });
@@ -184,8 +186,10 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
     return commands[command]({
       ...{ file: values.config, fallback: DEFAULT_CONFIG, check: values.check, json: values.json, lang },
       ...{ clock: systemClock, machine: machineAt(), self: SELF, signal: stop, say, version: VERSION },
-      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
-      progress: process.stderr.isTTY ? { columns: process.stderr.columns, tell: overwrite } : undefined,
+      columns: columnsOf(process.stdout),
+      progress: process.stderr.isTTY
+        ? { columns: columnsOf(process.stderr) ?? USUAL_COLUMNS, tell: overwrite }
+        : undefined,
     });
   if (values["print-defaults"]) return commands.printDefaults(say);
   if (values.validate) return commands.validate(values.config ?? DEFAULT_CONFIG, say);
@@ -208,9 +212,19 @@ function becomeOwner({ uid, gid }: { uid: number; gid: number }): () => void {
 }
 
 function say(text: string): number {
+  // whoever read us has gone (`| head`): the exit code still stands
+  if (process.stdout.listenerCount("error") === 0)
+    process.stdout.on("error", (cause) => {
+      if (!("code" in cause && cause.code === "EPIPE")) throw cause;
+    });
   process.stdout.write(text);
   return 0;
 }
+
+const USUAL_COLUMNS = 80;
+/** A serial console says it has none. */
+const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number | undefined =>
+  isTTY && columns > 0 ? columns : undefined;
 
 /** One line of standard error, written over again and again; "" takes it away. */
 function overwrite(text: string): void {

@@ -129,6 +129,7 @@ async function watchFor(
   };
   const callOff = clock.after(ms, end);
   signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end(); // while the password was asked for
   const drawing = drawOften(clock, () => draw(liveTable(seen(examiner.conclude()), lang)));
   try {
     const sink = examiner.begin();

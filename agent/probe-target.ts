@@ -36,6 +36,8 @@ export function targetOfUrl(word: string, flags: ProbeFlags): Target {
       "ARGUMENT_INVALID",
       "an address is rtsp://…, rtsps://…, rtmp://…, http(s)://….flv, http(s)://….m3u8 or udp://@ADDRESS:PORT (MPEG-TS)",
     );
+  if (flags.passwordFile !== undefined && flags.user === undefined)
+    throw new Failure("ARGUMENT_INVALID", "--password-file needs --user NAME");
   const given = { class: flags.class, transport: flags.transport, caFile: flags.caFile };
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const place = type === "ts" ? { listen: { address: hostOf(url), port: Number(url.port) } } : { url: word };

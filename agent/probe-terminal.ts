@@ -9,13 +9,16 @@ export interface Terminal {
 }
 
 const MOST_LETTERS = 1_000;
+/** Of a serial console, which says it has none. */
+const USUAL_COLUMNS = 80;
 
 /** Draws lines over those drawn before; none takes them away. */
 export function drawer({ stderr }: Terminal): (lines: readonly string[]) => void {
   let drawn = 0;
   return (lines) => {
     const back = drawn === 0 ? "" : `\u001b[${drawn}A`;
-    const cut = lines.map((line) => `${clip(line, Math.max(2, stderr.columns - 1))}\u001b[K\n`);
+    const width = Math.max(2, (stderr.columns || USUAL_COLUMNS) - 1);
+    const cut = lines.map((line) => `${clip(line, width)}\u001b[K\n`);
     stderr.write(`${back}\r\u001b[J${cut.join("")}`);
     drawn = lines.length;
   };

@@ -17,7 +17,8 @@ const STATES: Readonly<Record<StreamState, Record<Lang, string>>> = {
   no_video: { zh: "无视频", en: "no video" },
   no_media: { zh: "无媒体数据", en: "no media" },
   auth: { zh: "认证失败", en: "not let in" },
-  unreachable: { zh: "无法到达", en: "out of reach" },
+  // a server that refuses, hangs or talks nonsense was reached: the title says which
+  unreachable: { zh: "无法播放", en: "cannot be played" },
   unknown: { zh: "未知", en: "unknown" },
 };
 

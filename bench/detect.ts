@@ -32,7 +32,7 @@ export const detect = bench({
     });
     using group = makeGroup("detect");
     group.start(argv, join(own, "log"), env);
-    await using ear = await listen(broker.plainPort);
+    await using ear = await listen(broker.plainPort, DEVICE);
     tell(`${SETTLE_MS / 1000} s to settle`);
     await systemClock.sleep(SETTLE_MS);
 
@@ -67,7 +67,7 @@ export const detect = bench({
 });
 
 /** A subscriber that notes when a message was heard. */
-async function listen(port: number) {
+export async function listen(port: number, device: string, patienceMs = 30_000) {
   const client = await connectAsync({ host: "127.0.0.1", port, protocolVersion: 5 });
   const waiting = new Set<{ topic: string; says: RegExp; heard(at: number): void }>();
   client.on("message", (topic, payload) => {
@@ -78,7 +78,7 @@ async function listen(port: number) {
       one.heard(at);
     }
   });
-  await client.subscribeAsync(["alm/+"].map((branch) => `vigil/v1/d/${DEVICE}/${branch}`).concat(topics.ticket("+")), {
+  await client.subscribeAsync(["alm/+"].map((branch) => `vigil/v1/d/${device}/${branch}`).concat(topics.ticket("+")), {
     qos: 1,
   });
   return {
@@ -87,8 +87,8 @@ async function listen(port: number) {
       new Promise((heard, failed) => {
         const enough = new AbortController();
         waiting.add({ topic, says, heard: (at) => [enough.abort(), heard(at)] });
-        const late = () => failed(new Error(`nothing on ${topic} within 30 s`));
-        systemClock.sleep(30_000, enough.signal).then(late, () => {});
+        const late = () => failed(new Error(`nothing on ${topic} within ${patienceMs / 1000} s`));
+        systemClock.sleep(patienceMs, enough.signal).then(late, () => {});
       }),
     [Symbol.asyncDispose]: () => client.endAsync(),
   };

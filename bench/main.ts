@@ -19,6 +19,9 @@ import { silence } from "./silence.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { streamCalm } from "./stream-calm.ts";
+import { streamDetect } from "./stream-detect.ts";
+import { streamFuzz } from "./stream-fuzz.ts";
+import { streamsCost } from "./streams.ts";
 import { trends } from "./trends.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -34,7 +37,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   silence,
   restart,
   trends,
+  streams: streamsCost,
+  "stream-detect": streamDetect,
   "stream-calm": streamCalm,
+  "stream-fuzz": streamFuzz,
 };
 const RESULTS = "bench/results";
 const root = join(import.meta.dirname, "..");

@@ -30,12 +30,24 @@ const SET: readonly Healthy[] = [
   { name: "moving-vfr", kind: "move", wish: { rate: "crf", vfr: true }, by: "rtsp" },
   { name: "moving-narrowband", kind: "move", wish: { rate: "cbr150k" }, by: "rtmp", class: "narrowband" },
   { name: "still-qp-floor", kind: "static", wish: { rate: "hw2m" }, by: "rtsp" },
-  { name: "still-cbr-osd", kind: "static_osd", wish: { rate: "cbr2m" }, by: "hls", more: { picture: { osd: CLIP_OSD } } },
+  {
+    name: "still-cbr-osd",
+    kind: "static_osd",
+    wish: { rate: "cbr2m" },
+    by: "hls",
+    more: { picture: { osd: CLIP_OSD } },
+  },
   { name: "still-crf", kind: "static", wish: { rate: "crf" }, by: "flv" },
   { name: "still-h265-qp-floor-osd", kind: "static_osd", wish: { rate: "hw2m", codec: "h265" }, by: "ts" },
   { name: "slides-crf", kind: "presentation", wish: { rate: "crf" }, by: "flv", class: "presentation" },
   { name: "slides-qp-floor", kind: "presentation", wish: { rate: "hw2m" }, by: "rtsp", class: "presentation" },
 ];
+
+/**
+ * How long a clip is before it plays again. No two looks in a row are so far apart (20 s, 54 to 66 s): with 30 s a sampled
+ * stream was seen three times at the very same picture of its clip, which no camera does, and was rightly called frozen.
+ */
+const CLIP_S = 100;
 
 interface Served {
   url?: string;
@@ -105,7 +117,10 @@ async function serve(servers: AsyncDisposableStack) {
     const withMore = (more: object): object => ({
       ...common,
       ...more,
-      picture: { ...common.picture, ...(one.more !== undefined && "picture" in one.more ? Object(one.more.picture) : {}) },
+      picture: {
+        ...common.picture,
+        ...(one.more !== undefined && "picture" in one.more ? Object(one.more.picture) : {}),
+      },
     });
     targets.push(withMore({ name: one.name, mode: "continuous" }));
     // a port can be listened on once
@@ -121,7 +136,7 @@ async function serveOne(
   servers: AsyncDisposableStack,
   { nginx, nms }: Shared,
 ): Promise<Served> {
-  const file = clip(kind, { seconds: 30, ...wish });
+  const file = clip(kind, { seconds: CLIP_S, ...wish });
   if (by === "rtsp") {
     const gst = servers.use(await startGst({ forwards: wish.codec === "h265" ? "H265" : "H264" }));
     const encoder = servers.use(rtpEncoder(file, gst.forwardPort));

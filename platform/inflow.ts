@@ -3,7 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { Begin } from "./dial.ts";
 
 /** Takes what comes; the bytes are used anew after the call. */
-export type Hear = (bytes: Buffer) => void;
+type Hear = (bytes: Buffer) => void;
 
 /** Into this every connection is read, one after another: what is heard of it is valid during the call only. */
 const ROOM_BYTES = 65_536;
@@ -14,6 +14,8 @@ const WAITING_BYTES = 48_000;
 /** More is not read at once, and no sooner again: 100 Mbit/s for one connection, however much is sent. */
 const MOST_BATCH_BYTES = 131_072;
 const LEAST_PAUSE_MS = 10;
+/** Of a burst (a keyframe) so much is still reckoned with in the batch after it. */
+const FADES = 0.75;
 
 /**
  * What comes over one plain TCP connection, at once or, after `gather`, in batches: an idle Node that wakes for each packet
@@ -33,13 +35,15 @@ export class Inflow {
   /** Of this batch. */
   #bytes = 0;
   #since = 0;
+  /** Bytes a millisecond: the most of late. */
+  #rate = 0;
   #callOff: (() => void) | undefined;
 
   constructor() {
     this.begin = (host, port) => {
       room ??= Buffer.allocUnsafeSlow(ROOM_BYTES);
-      const onread = { buffer: room, callback: (count: number) => this.#read(socket, count) };
-      const socket = connect({ host, port, noDelay: true, onread });
+      const onread = { buffer: room, callback: (count: number): boolean => this.#read(socket, count) };
+      const socket: Socket = connect({ host, port, noDelay: true, onread });
       this.#own = socket;
       return socket;
     };
@@ -98,8 +102,9 @@ export class Inflow {
 
   #pauseMs(now: number): number {
     const ms = this.#gatherMs;
+    this.#rate = Math.max(this.#bytes / Math.max(LEAST_PAUSE_MS, now - this.#since), this.#rate * FADES);
+    const fillsIn = WAITING_BYTES / this.#rate;
     if (this.#bytes >= MOST_BATCH_BYTES) return LEAST_PAUSE_MS;
-    const fillsIn = (WAITING_BYTES / this.#bytes) * (now - this.#since);
     if (fillsIn < ms) return Math.max(LEAST_PAUSE_MS, fillsIn);
     const left = ms - (now % ms);
     return left < ms / 5 ? left + ms : left;

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -50,6 +51,17 @@ describe("what may be probed", () => {
     expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/--password-file FILE/) });
   });
 
+  test("a password file without its user is told by its flags", async () => {
+    const { code, err } = await probe("rtsp://127.0.0.1/main", "--password-file", "/root/password");
+    expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/--password-file needs --user NAME/) });
+    expect(err).not.toContain("{");
+  });
+
+  test("nothing at all", async () => {
+    const { code, err } = await probe();
+    expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/"probe" takes an address or a name/) });
+  });
+
   test("a name that the config does not have is answered with those it has", async () => {
     using folder = tempFolder("vigil-probe");
     const file = join(folder.path, "agent.json");
@@ -60,7 +72,24 @@ describe("what may be probed", () => {
     expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/no stream "sub".*main/) });
     const refused = await probe("main", "--config", file, "--lang", "zh");
     expect(refused.code).toBe(2);
-    expect(refused.out).toMatch(/无法到达: 视频服务端口拒绝连接（编码器）/);
+    expect(refused.out).toMatch(/无法播放: 视频服务端口拒绝连接（编码器）/);
+  });
+
+  test("what the site wants to be kept secret is in no verdict, in words or as JSON", async () => {
+    using folder = tempFolder("vigil-probe");
+    const file = join(folder.path, "agent.json");
+    const targets = [{ name: "main", type: "rtsp", url: "rtsp://north-gate.invalid/main" }];
+    const broker = { host: "127.0.0.1", port: 1 };
+    const config = { device: "ft-1", brokers: [broker], secretWords: ["north-gate"], checks: { stream: { targets } } };
+    writeFileSync(file, JSON.stringify(config));
+    const [words, json] = await Promise.all([
+      probe("main", "--config", file),
+      probe("main", "--config", file, "--json"),
+    ]);
+    for (const { code, out, err } of [words, json]) {
+      expect(code).toBe(2);
+      expect(out + err).not.toContain("north-gate");
+    }
   });
 });
 
@@ -69,8 +98,24 @@ test("nobody there is dead at once, in both languages", async () => {
   const { code, out } = await probe(url, "--seconds", "30", "--lang", "en");
   expect(code).toBe(2);
   expect(out).toMatch(
-    /out of reach: Stream server refuses the connection \(encoder\)\n.*视频服务端口拒绝连接（编码器）/,
+    /cannot be played: Stream server refuses the connection \(encoder\)\n.*视频服务端口拒绝连接（编码器）/,
   );
+});
+
+test("a reader that has gone changes nothing of the exit code", async () => {
+  const words = ["agent/main.ts", "probe", `rtsp://127.0.0.1:${await freePort()}/main`];
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...words].join(" ");
+  const { status, stderr } = spawnSync("sh", ["-c", `{ ${command}; echo "exit $?" >&2; } | true`], {
+    encoding: "utf8",
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "exit 2\n" });
+});
+
+test("a serial console, which says it has no columns, is written on as any other", async () => {
+  const words = ["agent/main.ts", "probe", `rtsp://127.0.0.1:${await freePort()}/main`, "--lang", "en"];
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...words].join(" ");
+  const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], { encoding: "utf8", input: "" });
+  expect(stdout).toMatch(/\ncannot be played: Stream server refuses the connection \(encoder\)\r\n/);
 });
 
 describe.skipIf(needsGst())("a real server", () => {
@@ -155,6 +200,13 @@ describe("the table", () => {
     const en = liveTable(seen, "en");
     expect(zh).toHaveLength(en.length);
     for (const line of [...zh, ...en]) expect(displayWidth(line)).toBeGreaterThanOrEqual(13);
+  });
+
+  test("exits as a monitoring plugin does: well, a warning, dead, unknown", () => {
+    const exits = (
+      ["ok", "still", "degraded", "suspect_frozen", "frozen", "black", "no_media", "unknown"] as const
+    ).map((state) => exitOf({ state, says: "" }));
+    expect(exits).toEqual([0, 1, 1, 1, 2, 2, 2, 3]);
   });
 
   test("obeys no terminal command that came over the wire, and is no green verdict without proof", () => {

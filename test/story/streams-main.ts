@@ -13,7 +13,7 @@ import { isWhole, tableOf, writeTable } from "../kit/stream/matrix-table.ts";
 const { values } = parseArgs({
   options: {
     only: { type: "string", default: "" },
-    jobs: { type: "string", default: "2" },
+    jobs: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     /** We are in a network of our own already. */
     inside: { type: "boolean", default: false },
@@ -60,6 +60,10 @@ function lineOf({ name, seen, hop, detectMs, clearMs, wrong }: Row): string {
   return [`${name}: ${seen}${hop === "" ? "" : ` at ${hop}`}, ${times}`, ...wrong].join("; ");
 }
 
+if (!values.inside) {
+  say("clips are made, where they are not there yet");
+  for (const one of chosen) if (!one.skip()) one.prepare?.();
+}
 const waiting = [...chosen];
 const worker = async (): Promise<void> => {
   for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) await take(one);

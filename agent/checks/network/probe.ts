@@ -24,12 +24,14 @@ export const askUdp: Ask = (address, port, clock) => {
   const waiting = waitFor(clock, () => socket.close());
   socket.on("error", (error) => waiting.failed(error));
   socket.on("message", () => waiting.answered());
-  socket.connect(port, address, () => {
+  // Not as the callback of `connect`: that is called for its failure, too, and `send` then throws out of it.
+  socket.once("connect", () => {
     waiting.begin();
     socket.send("", (error) => {
       if (error !== null) waiting.failed(error);
     });
   });
+  socket.connect(port, address);
   return waiting;
 };
 

@@ -51,11 +51,12 @@ const THINNING_FRAMES = 3;
 export const videoOf = ({ tracks }: SessionFigures): TrackFigures | undefined =>
   tracks.find(({ kind }) => kind === "video");
 
-/** So long without a frame is silence, ms. Before two frames came, the frame rate is the learnt one (of video). */
-function silentAfterMs(track: TrackFigures, { thresholds, learnt }: Pick<Seen, "thresholds" | "learnt">): number {
+/** So long without a frame is silence, ms. Before two frames came, the frame rate is the expected or the learnt one (of video). */
+function silentAfterMs(track: TrackFigures, { thresholds, learnt, expect }: Seen): number {
   const { silentMs, silentFrames } = thresholds;
-  const learntMs = track.kind === "video" && (learnt.fps ?? 0) > 0 ? 1000 / (learnt.fps ?? 1) : 0;
-  return Math.max(silentMs, silentFrames * Math.min(track.stepMs ?? learntMs, MOST_STEP_MS), 3 * (track.everyMs ?? 0));
+  const fps = track.kind === "video" ? (expect.fps ?? learnt.fps ?? 0) : 0;
+  const usualMs = fps > 0 ? 1000 / fps : 0;
+  return Math.max(silentMs, silentFrames * Math.min(track.stepMs ?? usualMs, MOST_STEP_MS), 3 * (track.everyMs ?? 0));
 }
 /** A sender cannot make us wait for ever by stamps far apart. */
 const MOST_STEP_MS = 10_000;
@@ -96,7 +97,8 @@ export function silence(seen: Seen): Cause | undefined {
   const others = figures.tracks.filter((track) => track.kind !== "video" && track.silentMs <= runsOnMs);
   const other = others[0];
   const only = other === undefined ? "" : `, while ${other.kind} runs on`;
-  const broken = video !== undefined && video.byteSilentMs <= runsOnMs ? ", though bytes come: no frame gets whole" : "";
+  const broken =
+    video !== undefined && video.byteSilentMs <= runsOnMs ? ", though bytes come: no frame gets whole" : "";
   const says = `no video frame for ${seconds(silentMs)} ${frames} (limit ${seconds(limitMs)})${only}${broken}`;
   return only === "" && broken === ""
     ? { reason: "no_media", state: "no_media", says, ...part }

@@ -1,6 +1,8 @@
 /** A track's course over the last minute or so: how fast its stamps go against our clock, and how much comes. Pure. */
 
 const POINTS = 256;
+/** What came within so long was read in one go. */
+const ONE_GO_MS = 10;
 
 /** Marks of a track's course: when, how far the stamps were, how much had come; a mark at most every `everyMs`. */
 export class Course {
@@ -32,6 +34,14 @@ export class Course {
     this.#next = (this.#next + 1) % POINTS;
     if (this.#count < POINTS) this.#count += 1;
     return true;
+  }
+  /** More of what came with the last mark, read in one go: that is at the end of it. */
+  amend(at: number, stampMs: number, frames: number, payload: number): void {
+    if (this.#count === 0 || at - this.at(this.#count - 1) > ONE_GO_MS) return;
+    const last = this.#place(this.#count - 1);
+    this.#stampMs[last] = stampMs;
+    this.#frames[last] = frames;
+    this.#payload[last] = payload;
   }
   /** Marks are numbered from 0, the oldest. */
   at(index: number): number {

@@ -5,7 +5,7 @@ import type { Expect, StreamClass } from "./causes.ts";
 import type { Conclusion } from "./conclusion.ts";
 import type { Target } from "./config.ts";
 import type { SessionFigures } from "./figures.ts";
-import type { Answers, PassiveLooks, WayFacts } from "./hop.ts";
+import { type Answers, isFed, type PassiveLooks, type WayFacts } from "./hop.ts";
 import { conclude } from "./judge.ts";
 import type { Learner } from "./learn.ts";
 import type { MediaSink } from "./media.ts";
@@ -106,18 +106,26 @@ export class StreamExaminer implements Examiner {
     this.#way = way;
   }
 
+  /** Counters that moved while all was well say nothing of a fault that begins now. */
+  #passive(figures: SessionFigures | undefined): PassiveLooks | undefined {
+    const looks = this.#looks;
+    const begins = this.#before?.reason === undefined && (figures !== undefined || this.#failure !== undefined);
+    return begins && looks !== undefined && isFed(looks) !== false ? undefined : looks;
+  }
+
   #judged(figures: SessionFigures | undefined): Conclusion {
-    const { clock, thresholds, expect, streamClass, answers, learner } = this.#order;
+    const { clock, thresholds, expect, streamClass, answers, learner, pictures } = this.#order;
     const at = clock.now();
     const conclusion = conclude({
       ...{ at, thresholds, expect, streamClass, answers },
-      ...{ figures, failure: this.#failure, picture: this.view, passive: this.#looks, way: this.#way },
+      ...{ figures, failure: this.#failure, picture: this.view, passive: this.#passive(figures), way: this.#way },
       learnt: learner.learnt,
       clockTrusted: isPlausible(clock.wall()),
       lastGoodAt: this.#lastGoodAt,
       before: this.#before,
     });
     this.#before = conclusion;
+    pictures?.hurry(conclusion.memory?.lowAt !== undefined);
     if (conclusion.state === "ok" || conclusion.state === "still") this.#lastGoodAt = at;
     learner.teach(
       figures?.tracks.find(({ kind }) => kind === "video"),

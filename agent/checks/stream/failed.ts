@@ -12,6 +12,9 @@ export type FailureLike = Pick<Failure, "code" | "message" | "facts">;
 /** RTSP, HTTP and the numbers RTMP's words are told as: not found, gone, session not found. */
 const MISSING = new Set([404, 410, 454]);
 
+/** A playlist without new segments, statistics of SRT without new records. */
+const STANDING = new Set(["stale", "stats stand still"]);
+
 /** Not enough bandwidth, busy here: it takes no more sessions. */
 const BUSY = new Set([429, 453, 486]);
 
@@ -41,7 +44,7 @@ export function failedAs({ code, message, facts }: FailureLike, way: WayFacts, k
       return dead("auth", "auth");
     case "STREAM_ENDED":
       // who serves a playlist that stands still lives, its source does not
-      return dead(facts["how"] === "stale" ? "no_media" : "ended", "no_media");
+      return dead(STANDING.has(String(facts["how"])) ? "no_media" : "ended", "no_media");
     case "STREAM_STATUS":
       return refusedWith(Number(facts["status"]));
     case "STREAM_UNSUPPORTED":

@@ -44,6 +44,8 @@ export interface TrackFigures {
   jumps: number;
   /** Since the last of them. */
   sinceJumpMs?: number;
+  /** Since a frame came over a second later than those that came soonest: what follows may be in a rush. */
+  sinceLateMs?: number;
   /** Percent of the packets of the last 10 s. */
   lossPct?: number;
   /** How many packets of the last 10 s that is. */

@@ -166,7 +166,8 @@ export class Fleet implements Judge {
     if (conclusion.state !== "unknown" && silentMs > STALE_MS + watch.everyMs)
       return verdictOf(name, { state: "unknown", says: `nothing was seen for ${minutes(silentMs)} min` }, {}, tries);
     const sampled = chosen === "sampled" ? "; looked at now and then (sampled)" : "";
-    const says = `${conclusion.says}${aside()}${sampled}`;
+    // of a stream that nothing comes of its picture says nothing more
+    const says = `${conclusion.says}${SHOWN.has(conclusion.state) ? aside() : ""}${sampled}`;
     return verdictOf(
       name,
       { ...conclusion, says },
@@ -175,5 +176,8 @@ export class Fleet implements Judge {
     );
   }
 }
+
+/** What comes of it can be looked at. */
+const SHOWN: ReadonlySet<Conclusion["state"]> = new Set(["ok", "degraded", "still"]);
 
 const minutes = (ms: number): number => Math.round(ms / MINUTE_MS);

@@ -12,6 +12,8 @@ export interface WayFacts {
   hostReachable?: boolean;
   /** The encoder behind the forwarder or the platform. */
   sourceReachable?: boolean;
+  /** The forwarder was asked for its counters and gave no answer. */
+  forwarderSilent?: boolean;
 }
 
 /** Two looks at the counters of a forwarder, or of the kernel. */
@@ -50,7 +52,7 @@ export function isFed({ before, now }: PassiveLooks): boolean | undefined {
  * | missing | behind it: the counters move | what answers: the name is wrong there |
  * | missing | behind it: nothing is fed, or no counters; the encoder is out of reach | encoder; network |
  * | ended, no_media | at an encoder | encoder; network when the host or the gateway is out of reach |
- * | ended, no_media | behind it: the counters move | what answers there |
+ * | ended, no_media | behind it: the counters move, or the forwarder gives none when asked | what answers there |
  * | ended | behind it: no counters | what answers there: it was the one to hang up |
  * | ended, no_media | behind it: nothing is fed; the encoder is out of reach | encoder; network |
  * | no_media | behind it: no counters | encoder: who answered us lives, its source does not |
@@ -76,6 +78,7 @@ export function hopOf(reason: Reason, answers: Answers, way: WayFacts, looks?: P
     case "no_media": {
       if (reason !== "missing" && (way.hostReachable === false || way.gatewayReachable === false)) return "network";
       if (answers === "encoder") return "encoder";
+      if (way.forwarderSilent === true) return answers;
       const fed = looks === undefined ? undefined : isFed(looks);
       if (fed === true) return answers;
       return fed === undefined && reason === "ended" ? answers : upstream;

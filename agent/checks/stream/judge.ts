@@ -1,6 +1,6 @@
 import { rank, type Severity } from "../../../protocol/severity.ts";
 import type { Cause } from "./causes.ts";
-import { type Conclusion, type JudgeMemory, REASONS, type Reason, type StreamState } from "./conclusion.ts";
+import { type Conclusion, type Hop, type JudgeMemory, REASONS, type Reason, type StreamState } from "./conclusion.ts";
 import { hopOf } from "./hop.ts";
 import { ENDED_MS, type JudgeInput, type Look, lookAt } from "./look.ts";
 import { DEFAULT_THRESHOLDS, type Thresholds } from "./thresholds.ts";
@@ -57,7 +57,7 @@ export function conclude(input: JudgeInput): Conclusion {
       return asFault(input, { cause: ended, sinceAt: waits.sinceAt, seenAt: input.at }, memory, ended);
     }
   }
-  if (before?.reason !== undefined) return { ...before, memory: without(memory) };
+  if (before?.reason !== undefined) return { ...before, ...hopAgain(before.reason, input), memory: without(memory) };
   return unknown(input, look, memory);
 }
 
@@ -72,6 +72,13 @@ const endedNext = (memory: JudgeMemory, cause: Cause, input: JudgeInput): NonNul
   memory.next?.reason === "ended"
     ? memory.next
     : { reason: "ended", sinceAt: input.at, severity: cause.severity, says: cause.says };
+
+/** What became known of the way since may say better where a silence lies. */
+function hopAgain(reason: Reason, { answers, way, passive }: JudgeInput): { hop?: Hop } {
+  const known = passive !== undefined || Object.keys(way ?? {}).length > 0;
+  if (!known || (reason !== "no_media" && reason !== "ended" && reason !== "missing")) return {};
+  return { hop: hopOf(reason, answers, way ?? {}, passive) };
+}
 
 /** A fault that goes on unproven is not proven alive. */
 function without({ provenAt: _provenAt, ...rest }: JudgeMemory): JudgeMemory {
@@ -110,10 +117,15 @@ function settle({ at }: JudgeInput, before: Conclusion | undefined, memory: Judg
   };
   if (found.reason === "auth") return anew;
   const deeper = place(found.reason) < place(reason);
-  if (deeper && DEAD.has(reason)) return at - waitingSince >= DEEPER_MS ? anew : waiting;
+  const choked = isNarrow(before) && found.reason === "no_media";
+  if (deeper && (choked || DEAD.has(reason))) return at - waitingSince >= DEEPER_MS ? anew : waiting;
   if (deeper) return anew;
   return at - seenAt >= MILDER_MS ? anew : waiting;
 }
+
+/** Its frames came right, but too slowly. */
+const isNarrow = (before: Conclusion | undefined): boolean =>
+  before?.reason === "timestamp" && before.hop === "network";
 
 // -------------------------------------------------------------------------------------------------- how it is said
 
@@ -125,7 +137,9 @@ function asFault(input: JudgeInput, settled: Settled, memory: JudgeMemory, found
   const deeper = place(found.reason) < place(cause.reason);
   // a deeper reason that does not hold for long enough yet already knows better where to look
   const hopNow = hopOf(found.reason, input.answers, input.way ?? {}, input.passive, found.late);
-  const hop = own || deeper ? hopNow : (kept?.hop ?? hopNow);
+  // a way that is too narrow stays what it is where nothing gets through, and where what was late comes in a rush
+  const narrow = cause.reason === "timestamp" && isNarrow(input.before);
+  const hop = narrow ? "network" : own || deeper ? hopNow : (kept?.hop ?? hopNow);
   const severity = severityOf(cause, kept, input.thresholds ?? DEFAULT_THRESHOLDS);
   return {
     state: cause.state,

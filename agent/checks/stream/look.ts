@@ -38,8 +38,9 @@ export interface JudgeInput {
 
 /** The session ended: the next try says more about why, so that is waited for. */
 export const ENDED_MS = 1_500;
-/** Low bit rate waits so long for the picture to explain it, where there is one. */
-const EXPLAIN_MS = 4_000;
+/** Low bit rate waits so long for the picture to explain it, where there is one; where it seems about to, so long. */
+const EXPLAIN_MS = 5_000;
+const MOST_EXPLAIN_MS = 20_000;
 /** What one look found, before what was concluded earlier has its say. */
 export interface Look {
   causes: readonly Cause[];
@@ -94,9 +95,11 @@ function ofCounters(input: JudgeInput, thresholds: Thresholds, learnt: Learnt): 
 
 /** A bit rate that falls may be a picture that went black or still, which takes its thumbnails to tell. */
 function waitForPicture(causes: readonly Cause[], { at, picture, before }: JudgeInput): readonly Cause[] {
-  if (picture === undefined || picture.state === "unknown" || before?.reason !== undefined) return causes;
+  if (picture === undefined || before?.reason !== undefined) return causes;
+  const darkening = picture.darkening === true;
+  if (picture.state === "unknown" && !darkening) return causes;
   const lowAt = before?.memory?.lowAt;
-  if (lowAt !== undefined && at - lowAt >= EXPLAIN_MS) return causes;
+  if (lowAt !== undefined && at - lowAt >= (darkening ? MOST_EXPLAIN_MS : EXPLAIN_MS)) return causes;
   return causes.filter(({ reason }) => reason !== "bitrate");
 }
 

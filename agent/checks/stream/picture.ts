@@ -31,6 +31,10 @@ export interface PictureView {
   by?: "sizes" | "osd" | "motion" | "dark";
   /** Since when, monotonic ms. */
   sinceAt?: number;
+  /** Hardly anything moved up to the last look: that costs few bits. */
+  resting?: true;
+  /** The last look was dark: `black` may come of it. */
+  darkening?: true;
   /** One English sentence with the numbers. */
   says: string;
   readings: Readonly<Record<string, number>>;

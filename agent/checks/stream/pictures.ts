@@ -28,6 +28,8 @@ const SOON_MS = 4_000;
 const SOON_LOOKS = 4;
 /** Where the sizes hint at a frozen picture, the very next keyframe that a clock must have ticked for. */
 const HINTED_MS = 1_950;
+/** So many looks at that pace where the bit rate fell, to say whether the picture explains it. */
+const HURRIED_LOOKS = 6;
 /** From here on down a picture may be about to be called black, or still. */
 const DIM = 24;
 const QUIET = 1;
@@ -39,6 +41,9 @@ export class Pictures {
   #dueAt: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #busy = false;
+  /** The bit rate is low: so many looks at the quickest pace are left. */
+  #hurried = 0;
+  #isLow = false;
   /** Looks at the quicker pace that are left, for the state they are about. */
   #soon = SOON_LOOKS;
   #kind: PictureView["state"] | "dim" | undefined;
@@ -59,12 +64,19 @@ export class Pictures {
   wants(): boolean {
     if (this.#busy) return false;
     const now = this.#order.clock.now();
-    return now >= this.#dueAt || (this.#judge.wantsLook && now - this.#lookedAt >= HINTED_MS);
+    const isWanted = this.#judge.wantsLook || this.#hurried > 0;
+    return now >= this.#dueAt || (isWanted && now - this.#lookedAt >= HINTED_MS);
+  }
+  /** Whether a bit rate that fell waits for the picture to explain it. */
+  hurry(isLow: boolean): void {
+    if (isLow !== this.#isLow) this.#hurried = isLow ? HURRIED_LOOKS : 0;
+    this.#isLow = isLow;
   }
   take(keyframe: Keyframe): void {
     if (!this.wants()) return;
     this.#busy = true;
     this.#lookedAt = this.#order.clock.now();
+    if (this.#hurried > 0) this.#hurried -= 1;
     void this.#look(keyframe);
   }
   view(figures: SessionFigures | undefined): PictureView {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../../platform/clock.ts";
+import { Failure } from "../../../protocol/failure.ts";
 import type { Conclusion } from "./conclusion.ts";
 import { isFed, type PassiveLooks, type WayFacts } from "./hop.ts";
 import type { LookPassive, PassiveFacts } from "./passive.ts";
@@ -30,6 +31,7 @@ export class Scout {
   #askedAt = Number.NEGATIVE_INFINITY;
   #wayAt = Number.NEGATIVE_INFINITY;
   #before: PassiveFacts | undefined;
+  #way: WayFacts = {};
   #callOff = (): void => {};
 
   constructor(order: ScoutOrder) {
@@ -49,6 +51,7 @@ export class Scout {
     const troubled = reason !== undefined;
     if (troubled === this.#troubled || !this.#started) return;
     this.#troubled = troubled;
+    this.#way = {};
     if (!troubled) {
       this.#order.went({});
       return;
@@ -77,9 +80,14 @@ export class Scout {
     const now = clock.now();
     if (look === undefined || now - this.#askedAt < (this.#troubled ? TROUBLED_MS : WELL_MS)) return;
     this.#askedAt = now;
-    const facts = await look(this.#ending.signal).catch(() => undefined); // unknown, then: that is what undefined says
+    let silent = false;
+    const facts = await look(this.#ending.signal).catch((cause: unknown) => {
+      silent = isSilence(cause);
+      return undefined; // unknown, then: that is what undefined says
+    });
     if (!this.#started) return;
     looked(facts);
+    if (this.#troubled && silent !== (this.#way.forwarderSilent ?? false)) this.#went({ forwarderSilent: silent });
     const looks: PassiveLooks | undefined =
       this.#before === undefined || facts === undefined ? undefined : { before: this.#before, now: facts };
     this.#before = facts;
@@ -87,11 +95,19 @@ export class Scout {
   }
 
   async #wayLook(): Promise<void> {
-    const { clock, way, went } = this.#order;
+    const { clock, way } = this.#order;
     const now = clock.now();
     if (way === undefined || !this.#troubled || now - this.#wayAt < WAY_MS) return;
     this.#wayAt = now;
     const facts = await way(this.#ending.signal).catch(() => ({}));
-    if (this.#troubled) went(facts);
+    if (this.#troubled) this.#went(facts);
+  }
+
+  #went(facts: WayFacts): void {
+    this.#way = { ...this.#way, ...facts };
+    this.#order.went(this.#way);
   }
 }
+
+const isSilence = (cause: unknown): boolean => cause instanceof Failure && SILENCE.has(cause.code);
+const SILENCE = new Set(["DIAL_TIMEOUT", "DIAL_REFUSED", "DIAL_RESET", "STREAM_TIMEOUT"]);

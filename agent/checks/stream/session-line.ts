@@ -1,15 +1,20 @@
 import type { Socket } from "node:net";
-import { type Line, open, type Place, placeName } from "../../../platform/dial.ts";
+import { type Begin, type Line, open, openBy, type Place, placeName } from "../../../platform/dial.ts";
 import { openTls, type TlsOptions } from "../../../platform/dial-tls.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import type { Session } from "./media.ts";
 
 /**
  * Connects for a session; the connection outlives the dial, and is the caller's to end. With `tls` nothing is sent before
- * the certificate was verified. Tells the step "connected". Rejects with Failure DIAL_*, or with the reason of the session's
+ * the certificate was verified; `begin` begins a connection without. Tells the step "connected". Rejects with Failure DIAL_*, or with the reason of the session's
  * signal when that aborts first.
  */
-export async function connectFor(session: Session, to: Place, tls?: TlsOptions): Promise<Socket> {
+export async function connectFor(
+  session: Session,
+  to: Place,
+  tls?: TlsOptions,
+  begin?: Begin<Socket>,
+): Promise<Socket> {
   const { clock, signal, connectMs } = session;
   signal.throwIfAborted();
   const place = placeName(to);
@@ -26,7 +31,7 @@ export async function connectFor(session: Session, to: Place, tls?: TlsOptions):
   const callOff = clock.after(connectMs, () => cut.abort(timeout(place, line, connectMs)));
   const begun = clock.now();
   try {
-    const socket = await (tls === undefined ? plain(to, line) : secure(to, tls, line));
+    const socket = await (tls === undefined ? plain(to, line, begin) : secure(to, tls, line));
     session.sink.step("connected", clock.now() - begun);
     return socket;
   } finally {
@@ -35,7 +40,8 @@ export async function connectFor(session: Session, to: Place, tls?: TlsOptions):
   }
 }
 
-const plain = async (to: Place, line: Line): Promise<Socket> => (await open(to, line)).socket;
+const plain = async (to: Place, line: Line, begin: Begin<Socket> | undefined): Promise<Socket> =>
+  (await (begin === undefined ? open(to, line) : openBy(begin, to, line))).socket;
 
 async function secure(to: Place, tls: TlsOptions, line: Line): Promise<Socket> {
   const { socket, trust, certificate } = await openTls(to, tls, line);

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { reasonOf } from "../../../platform/dial.ts";
+import type { Inflow } from "../../../platform/inflow.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import type { Session } from "./media.ts";
 
@@ -10,6 +11,8 @@ const FAREWELL_MS = 400;
 export interface Talk {
   /** An answer is owed within `ms`, in place of the one before; with `undefined` none is. */
   await(step: string | undefined, ms: number): void;
+  /** What comes may be gathered from now on, where the session says so. */
+  gather(): void;
 }
 
 /** Both of them may throw: that is the end, and its reason. */
@@ -25,9 +28,9 @@ export interface Conversation {
  * stays out, with STREAM_ENDED where the other side hangs up. The socket is gone after.
  */
 export function onSocket(
-  socket: Socket,
+  { socket, inflow }: { socket: Socket; inflow: Inflow },
   place: string,
-  { clock, signal }: Session,
+  { clock, signal, gatherMs = 0 }: Session,
   begin: (talk: Talk) => Conversation,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -39,7 +42,6 @@ export function onSocket(
       over = true;
       callOff();
       signal.removeEventListener("abort", leave);
-      socket.off("data", heard);
       socket.destroy();
       if (failure === undefined || leaving) resolve();
       else reject(failure);
@@ -56,13 +58,14 @@ export function onSocket(
       awaited = step;
       callOff = step === undefined || leaving ? () => {} : clock.after(ms, () => finish(late(place, step, ms)));
     };
-    const heard = (bytes: Buffer): void => guarded(() => conversation.data(bytes));
+    const heard = (bytes: Buffer): void => {
+      if (!leaving && !over) guarded(() => conversation.data(bytes));
+    };
     const leave = (): void => {
       leaving = true;
       callOff();
       callOff = clock.after(FAREWELL_MS, () => finish());
-      socket.off("data", heard);
-      socket.resume(); // or the end of it would never be read
+      inflow.gather(clock, 0); // or the end of it would be read late
       guarded(() => {
         conversation.end();
         socket.end();
@@ -75,10 +78,11 @@ export function onSocket(
     socket.once("close", () => finish(ended(place, how, awaited)));
     let conversation: Conversation = { data: () => {}, end: () => {} };
     guarded(() => {
-      conversation = begin({ await: await_ });
+      conversation = begin({ await: await_, gather: () => inflow.gather(clock, gatherMs) });
     });
     if (over) return;
-    socket.on("data", heard);
+    inflow.hear(socket, heard);
+    if (over) return; // what came early was the end of it
     if (signal.aborted) leave();
     else signal.addEventListener("abort", leave, { once: true });
   });

@@ -56,10 +56,16 @@ function stamps(video: TrackFigures, seen: Seen): Cause[] {
       unit: "ms",
     });
   const late = isLate(video, seen);
-  const isOff = ratio5s !== undefined && (ratio5s < limits.ratioLeast || ratio5s > limits.ratioMost);
+  // what was out of pace is well again when it is nearly in pace, and not while it catches up
+  const [least, most] = held("timestamp")
+    ? [Math.max(limits.ratioLeast, PACE.least), Math.min(limits.ratioMost, PACE.most)]
+    : [limits.ratioLeast, limits.ratioMost];
+  // what was late comes in a rush, and the window of 5 s remembers it
+  const rushes = !held("timestamp") && (video.sinceLateMs ?? Number.POSITIVE_INFINITY) < RUSH_MS;
+  const isOff = ratio5s !== undefined && (ratio5s < least || (ratio5s > most && !rushes));
   if (ratio5s !== undefined && isFlowing(video) && (isOff || (late && fewFrames(video, seen) !== undefined))) {
     const why = late ? ", and fewer frames come: they arrive too slowly" : "";
-    const says = `the stamps run at ${figure(ratio5s)} of the clock's rate over 5 s (${limits.ratioLeast} to ${limits.ratioMost})${why}`;
+    const says = `the stamps run at ${figure(ratio5s)} of the clock's rate over 5 s (${least} to ${most})${why}`;
     return cause("minor", says, { value: ratio5s, unit: "ratio", late });
   }
   if (sinceJumpMs !== undefined && sinceJumpMs < limits.leapMs)
@@ -84,6 +90,8 @@ function stamps(video: TrackFigures, seen: Seen): Cause[] {
 /** Pieces that come later than any before push all that follows back, by one of them at most: percent of the long window. */
 const paceSlipPct = ({ everyMs = 0 }: TrackFigures): number => (100 * everyMs) / Math.max(60_000, 10 * everyMs);
 
+const PACE = { least: 0.8, most: 1.25 } as const;
+const RUSH_MS = 6_000;
 const LATE_RATIO = 0.85;
 /** As many frames too few as the stamps are behind: the frames are right, the way is slow. */
 function isLate({ ratio5s, fps }: TrackFigures, { expect, learnt }: Seen): boolean {
@@ -171,7 +179,8 @@ function bitrate(
   const least = expect.kbps === undefined ? LEAST_PART * (learnt.kbpsLeast ?? usual) : usual;
   const limit = Math.min(part * usual, held("bitrate") ? usual : least);
   if (video.kbps >= limit) return [];
-  if (picture?.state === "still" || picture?.state === "suspect" || isStillBySize(video, learnt)) return [];
+  const rests = picture?.resting === true || picture?.state === "still" || picture?.state === "suspect";
+  if (rests || isStillBySize(video, learnt)) return [];
   const says = `${figure(video.kbps)} kbit/s over 5 s, under ${figure(limit)}; usual are ${figure(usual)}`;
   return [{ reason: "bitrate", state: "degraded", severity: "minor", says, value: video.kbps, unit: "kbps" }];
 }

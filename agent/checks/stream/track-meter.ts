@@ -13,6 +13,9 @@ const LONG_MS = 60_000;
 const EDGE_MS = 5_000;
 const FIRST_RATE_MS = 1_000;
 const MARK_MS = 250;
+/** A frame that comes so much later than others did is late. */
+const LATE_MS = 1_000;
+const LEAD_FADES = 0.05;
 /** Beyond what our clock explains a step of the stamps of so much is a leap. */
 const LEAP_MS = 3_000;
 /** After a pause of so long what comes may have lain in a buffer: all windows begin anew. */
@@ -24,6 +27,8 @@ const CATCH_UP_RATIO = 1.5;
 const PACE_LEAST = 0.6;
 const PACE_MOST = 1.7;
 const RATE_FRAMES = 5;
+/** So long after the last frame the next ones may wait to be read together. */
+const GATHERED_MS = 200;
 const STEPS = 16;
 const KEYS = 8;
 const SIZES = 256;
@@ -52,6 +57,9 @@ export class TrackMeter {
   #stepMs: number | undefined;
   #jumps = 0;
   #jumpAt = Number.NaN;
+  /** How far the stamp of the frame that came soonest was ahead of our clock; it fades, since clocks drift. */
+  #leadMs = Number.NEGATIVE_INFINITY;
+  #lateAt = Number.NaN;
   #astray = false;
   #keyStampMs = Number.NaN;
   #framesOfGop = 0;
@@ -111,13 +119,18 @@ export class TrackMeter {
     if (Number.isNaN(this.#firstAt)) {
       this.#firstAt = at;
       this.#warm(at);
-    } else if (at - this.#lastAt > this.#pauseMs()) {
+    } else if (at - this.#lastAt > PAUSE_MS && at - this.#lastAt > this.#pauseMs()) {
       this.#warm(at);
       this.#packets.clear();
-      this.#beginAnew();
+      // of two frames nobody knows whether that is their step: a page may be sent every few seconds
+      if (this.#steps.count === 0) this.#course.clear();
+      else this.#beginAnew();
     }
     const isStamp = Math.abs(stampMs) < MOST_STAMP_MS;
-    if (isStamp) this.#stamped(stampMs, at);
+    if (isStamp) {
+      this.#stamped(stampMs, at);
+      this.#late(stampMs - at, at);
+    }
     this.#lastAt = at;
     if (key) this.#keyframe(isStamp ? stampMs : Number.NaN, payload, at);
     else this.#deltas?.push(at, payload);
@@ -156,12 +169,19 @@ export class TrackMeter {
       stuckMs: this.#behind < STUCK_FRAMES ? 0 : Math.max(0, this.#lastAt - this.#advancedAt),
       jumps: this.#jumps,
       ...(Number.isNaN(this.#jumpAt) ? {} : { sinceJumpMs: since(this.#jumpAt) }),
+      ...(Number.isNaN(this.#lateAt) ? {} : { sinceLateMs: since(this.#lateAt) }),
       ...(loss === undefined ? {} : { lossPct: loss.pct, lostLately: loss.lost }),
       ...defined("packets", counts),
       ...defined("format", this.#format),
       keySizes: this.#keySizes.list(),
       ...defined("deltaMedianBytes", this.#deltas?.medianSince(at - SHORT_MS)),
     };
+  }
+
+  #late(leadMs: number, at: number): void {
+    const soonest = Number.isNaN(this.#lastAt) ? this.#leadMs : this.#leadMs - LEAD_FADES * (at - this.#lastAt);
+    this.#leadMs = Math.max(leadMs, soonest);
+    if (this.#leadMs - leadMs > LATE_MS) this.#lateAt = at;
   }
 
   #warm(at: number): void {
@@ -178,7 +198,8 @@ export class TrackMeter {
     this.#keyStampMs = Number.NaN;
   }
   #pauseMs(): number {
-    return Math.max(PAUSE_MS, 3 * (this.#stepMs ?? 0), 3 * (this.#track.everyMs ?? 0));
+    const stepMs = this.#stepMs ?? this.#steps.median() ?? 0;
+    return Math.max(PAUSE_MS, 3 * stepMs, 3 * (this.#track.everyMs ?? 0));
   }
 
   #stamped(stampMs: number, at: number): void {
@@ -190,6 +211,7 @@ export class TrackMeter {
     }
     const leap = LEAP_MS + 3 * (this.#stepMs ?? 0);
     if (step > at - this.#advancedAt + leap || step < -leap) {
+      this.#leadMs = Number.NEGATIVE_INFINITY;
       if (at >= this.#warmUntil) {
         this.#jumps += 1;
         this.#jumpAt = at;
@@ -222,7 +244,10 @@ export class TrackMeter {
 
   #mark(at: number): void {
     if (Number.isNaN(this.#stampMs)) return;
-    if (!this.#course.mark(at, this.#stampMs, this.#frames, this.#payload)) return;
+    if (!this.#course.mark(at, this.#stampMs, this.#frames, this.#payload)) {
+      if (this.#track.everyMs === undefined) this.#course.amend(at, this.#stampMs, this.#frames, this.#payload);
+      return;
+    }
     this.#stepMs = this.#steps.median();
     this.#notePace(at);
     if (at - this.#begunAt > CATCH_UP_MS) return;
@@ -258,7 +283,9 @@ export class TrackMeter {
   #perSecond(now: number, windowMs: number, what: "frames" | "payload", leastMs: number): number | undefined {
     const mark = this.#course.markBefore(now - windowMs);
     if (mark === -1) return undefined;
-    const tookMs = now - this.#course.at(mark);
+    // what is read in batches is counted from the end of one to the end of another
+    const gathered = this.#track.everyMs === undefined && now - this.#lastAt < GATHERED_MS;
+    const tookMs = (gathered ? this.#lastAt : now) - this.#course.at(mark);
     if (tookMs < Math.max(FIRST_RATE_MS, RATE_FRAMES * (this.#stepMs ?? 0), leastMs)) return undefined;
     const count =
       what === "frames" ? this.#frames - this.#course.frames(mark) : this.#payload - this.#course.payload(mark);

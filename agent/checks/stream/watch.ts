@@ -63,6 +63,9 @@ const SETTLED_MS = 30_000;
 /** A sample that finds a stream which flows but is not well goes on for so many times its length. */
 const LONGEST_SAMPLE = 6;
 
+/** One that proves nothing goes on for so long at least: that no keyframe comes shows after half a minute, not before. */
+const UNPROVEN_SAMPLE_MS = 45_000;
+
 /** Nothing flows: the session stays, since a new one would ask work of a server that has enough trouble. */
 const SILENT: ReadonlySet<Conclusion["state"]> = new Set(["no_media", "no_video"]);
 const WELL: ReadonlySet<Conclusion["state"]> = new Set(["ok", "still"]);
@@ -82,6 +85,7 @@ export class Watch {
   #provenAt: number;
   #unknownSince: number | undefined;
   #tries = 0;
+  #triedAt = 0;
   #failures = 0;
   /** Renewals without media in between. */
   #renewals = 0;
@@ -103,7 +107,7 @@ export class Watch {
   get provenAt(): number {
     return this.#provenAt;
   }
-  /** How often a session was tried. */
+  /** How often it was asked: a session tried, or 20 s more in which one proved nothing. Unknown after three is told of. */
   get tries(): number {
     return this.#tries;
   }
@@ -159,6 +163,7 @@ export class Watch {
   async #session(key: string): Promise<End> {
     const { clock, examiner, turn, open, hold, name } = this.#order;
     this.#tries += 1;
+    this.#triedAt = clock.now();
     this.#open = true;
     const cut = new AbortController();
     const signal = AbortSignal.any([cut.signal, this.#ending.signal]);
@@ -178,6 +183,7 @@ export class Watch {
       else end ??= this.#fail(cause, key);
     } finally {
       look();
+      cut.abort(); // whoever still listens would be kept, session after session, as long as we live
       examiner.end();
       this.#open = false;
     }
@@ -215,6 +221,10 @@ export class Watch {
     const now = this.#order.clock.now();
     const known = conclusion.state !== "unknown";
     if (!known) this.#unknownSince ??= now;
+    if (!known && now - this.#triedAt >= PATIENCE_MS) {
+      this.#tries += 1;
+      this.#triedAt = now;
+    }
     const patient = this.#conclusion.state !== "unknown" && now - (this.#unknownSince ?? now) < PATIENCE_MS;
     if (known || !patient) this.#note(conclusion);
   }
@@ -287,7 +297,7 @@ export class Watch {
 /** Whether a sample has shown what it can. */
 function served({ state }: Conclusion, playedMs: number, { forMs }: WatchOrder["sample"], examiner: Examiner): boolean {
   if (playedMs < forMs || SILENT.has(state)) return false;
-  if (playedMs >= forMs * LONGEST_SAMPLE) return true;
+  if (playedMs >= Math.max(forMs * LONGEST_SAMPLE, state === "unknown" ? UNPROVEN_SAMPLE_MS : 0)) return true;
   return WELL.has(state) && !examiner.wantsMore();
 }
 

@@ -29,12 +29,14 @@ export class HandServer {
       this.open -= 1;
       this.#end = undefined;
     };
-    session.signal.addEventListener("abort", () => {
+    const parted = (): void => {
       this.parted += 1;
       over();
       resolve();
-    });
+    };
+    session.signal.addEventListener("abort", parted);
     this.#end = (failure) => {
+      session.signal.removeEventListener("abort", parted);
       over();
       reject(failure);
     };

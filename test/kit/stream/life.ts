@@ -1,5 +1,6 @@
 import { authHold } from "../../../agent/checks/stream/auth-hold.ts";
 import type { Mode } from "../../../agent/checks/stream/budget.ts";
+import type { Expect } from "../../../agent/checks/stream/causes.ts";
 import type { Conclusion } from "../../../agent/checks/stream/conclusion.ts";
 import { StreamExaminer } from "../../../agent/checks/stream/examine.ts";
 import { Learner } from "../../../agent/checks/stream/learn.ts";
@@ -19,6 +20,7 @@ export interface LifeOrder {
   sample?: { everyMs: number; forMs: number };
   traffic?: Omit<TrafficOrder, "startedAt">;
   learner?: Learner;
+  expect?: Expect;
   pictures?: (clock: HandClock, learner: Learner) => Pictures;
 }
 
@@ -38,7 +40,8 @@ export class Life {
   /** How each new session's traffic is hurt. */
   hurt: (traffic: Traffic) => void = () => {};
 
-  constructor({ mode = "continuous", sample, traffic, learner = new Learner(), pictures }: LifeOrder = {}) {
+  constructor(order: LifeOrder = {}) {
+    const { mode = "continuous", sample, traffic, learner = new Learner(), pictures, expect = {} } = order;
     const { clock, server } = this;
     this.mode = mode;
     this.order = traffic;
@@ -46,7 +49,7 @@ export class Life {
     this.watch = new Watch({
       name: "main",
       clock,
-      random: () => 0.5,
+      random: () => 0.37, // no pause ends at the moment of a look
       open: async () => (session) => {
         const played = server.play(session);
         if (server.session === session) this.#begin(session.sink);
@@ -54,7 +57,7 @@ export class Life {
       },
       key: async () => "a",
       examiner: new StreamExaminer({
-        ...{ clock, learner, thresholds: DEFAULT_THRESHOLDS, expect: {}, streamClass: "camera", answers: "encoder" },
+        ...{ clock, learner, thresholds: DEFAULT_THRESHOLDS, expect, streamClass: "camera", answers: "encoder" },
         pictures: pictures?.(clock, learner),
       }),
       hold: authHold(undefined, machineAt(), clock),

@@ -5,7 +5,7 @@ import { tempFolder } from "../temp.ts";
 import { CLIP_OSD, type ClipKind, type ClipWish, clip, needsClips } from "./clips.ts";
 import { GST_USER, type GstOptions, type GstServer, needsEncoder, needsGst, rtpEncoder, startGst } from "./gst.ts";
 import type { FaultCase, Stage, Wanted } from "./matrix.ts";
-import { steadyEncoder } from "./steady-encoder.ts";
+import { readClips, steadyEncoder } from "./steady-encoder.ts";
 import { needsVlc, startVlc } from "./vlc.ts";
 
 /** Faults of RTSP: GStreamer's server with its faults and its encoders, and VLC. */
@@ -62,9 +62,27 @@ async function shown(
   };
 }
 
-const long = (kind: ClipKind, wish: Partial<ClipWish> = {}): string => clip(kind, { seconds: 26, ...wish });
 const noGst = (): boolean => needsGst();
 const noClips = (): boolean => [needsGst(), needsEncoder(), needsClips()].includes(true);
+
+/** What is shown when it is well, and when it is not. */
+const SCENES = {
+  rate: () => [long("move"), long("move", { rate: "cbr150k" })],
+  size: () => [long("move"), long("move", { width: 320, height: 180 })],
+  black: () => [long("move", { gop: 25 }), long("black", { gop: 25 })],
+  bars: () => [long("move"), long("bars")],
+  floor: () => [long("move", { rate: "hw2m" }), long("frozen", { rate: "hw2m" })],
+  clock: () => [long("move_osd", { gop: 25 }), long("frozen_stopped", { gop: 25 })],
+  rest: () => [long("move", { rate: "hw2m" }), long("static", { rate: "hw2m" })],
+} as const satisfies Record<string, () => readonly [string, string]>;
+
+const scene = (name: keyof typeof SCENES, more: Record<string, unknown> = {}) => ({
+  skip: noClips,
+  prepare: (): void => readClips(SCENES[name]()),
+  open: (servers: AsyncDisposableStack) => shown(servers, SCENES[name](), more),
+});
+
+const long = (kind: ClipKind, wish: Partial<ClipWish> = {}): string => clip(kind, { seconds: 26, ...wish });
 
 const signalling: FaultCase[] = [
   {
@@ -208,18 +226,13 @@ const media: FaultCase[] = [
     by: "the encoder's rate",
     wants: at("bitrate", "encoder", 10_000),
     wellMs: 14_000,
-    skip: noClips,
-    open: (servers) => shown(servers, [long("move"), long("move", { rate: "cbr150k" })]),
+    ...scene("rate", { picture }),
   },
   {
     name: "wrong resolution",
     by: "320x180 for 640x360",
     wants: at("resolution", "encoder", 2_000),
-    skip: noClips,
-    open: (servers) =>
-      shown(servers, [long("move"), long("move", { width: 320, height: 180 })], {
-        expect: { codec: "H264", width: 640, height: 360 },
-      }),
+    ...scene("size", { expect: { codec: "H264", width: 640, height: 360 } }),
   },
 ];
 
@@ -230,8 +243,7 @@ const pictures: FaultCase[] = [
     wants: at("black", "capture", THUMBNAILS_MS, 4 * CADENCE_MS + 5_000),
     wellMs: 14_000,
     brokenMs: 8_000,
-    skip: noClips,
-    open: (servers) => shown(servers, [long("move", { gop: 25 }), long("black", { gop: 25 })], { picture }),
+    ...scene("black", { picture }),
   },
   {
     name: "still test bars",
@@ -239,8 +251,7 @@ const pictures: FaultCase[] = [
     wants: at("frozen", "capture", 5 * GOP_MS),
     wellMs: 14_000,
     brokenMs: 8_000,
-    skip: noClips,
-    open: (servers) => shown(servers, [long("move"), long("bars")], { picture }),
+    ...scene("bars", { picture }),
   },
   {
     name: "frozen, QP-floor encoder (F1)",
@@ -248,8 +259,7 @@ const pictures: FaultCase[] = [
     wants: at("frozen", "capture", 5 * GOP_MS),
     wellMs: 14_000,
     brokenMs: 8_000,
-    skip: noClips,
-    open: (servers) => shown(servers, [long("move", { rate: "hw2m" }), long("frozen", { rate: "hw2m" })], { picture }),
+    ...scene("floor", { picture }),
   },
   {
     name: "frozen, software CBR, OSD clock (F2)",
@@ -257,11 +267,7 @@ const pictures: FaultCase[] = [
     wants: at("frozen", "capture", THUMBNAILS_MS, 4 * CADENCE_MS + 5_000),
     wellMs: 14_000,
     brokenMs: 8_000,
-    skip: noClips,
-    open: (servers) =>
-      shown(servers, [long("move_osd", { gop: 25 }), long("frozen_stopped", { gop: 25 })], {
-        picture: { ...picture, osd: CLIP_OSD },
-      }),
+    ...scene("clock", { picture: { ...picture, osd: CLIP_OSD } }),
   },
   {
     name: "control: static live scene, no clock",
@@ -269,8 +275,7 @@ const pictures: FaultCase[] = [
     wants: "quiet",
     wellMs: 14_000,
     brokenMs: 30_000,
-    skip: noClips,
-    open: (servers) => shown(servers, [long("move", { rate: "hw2m" }), long("static", { rate: "hw2m" })], { picture }),
+    ...scene("rest", { picture }),
   },
 ];
 

@@ -28,6 +28,7 @@ async function byNginx(servers: AsyncDisposableStack, way: Way, fault: "hang" | 
   let publisher = servers.use(publish(clip("move"), nginx.rtmp("cam")));
   const passive = { type: "nginx-rtmp", url: nginx.stat, app: "live", stream: "cam" };
   const url = way === "rtmp" ? nginx.rtmp("cam") : nginx.hls("cam");
+  if (way === "hls") await listed(url);
   const stop = { hang: () => publisher.hang(), kill: () => publisher.kill9() };
   const mend = {
     hang: () => publisher.goOn(),
@@ -43,6 +44,16 @@ async function byNginx(servers: AsyncDisposableStack, way: Way, fault: "hang" | 
   };
 }
 
+/** Resolves when the playlist has three segments. */
+async function listed(url: string): Promise<void> {
+  for (let tries = 0; tries < 150; tries += 1) {
+    const answer = await fetch(url);
+    if (((await answer.text()).match(/EXTINF/g) ?? []).length >= 3) return;
+    await systemClock.sleep(200);
+  }
+  throw new Error(`no playlist at ${url}`);
+}
+
 async function byNms(servers: AsyncDisposableStack, fault: "hang" | "kill"): Promise<Stage> {
   const nms = servers.use(await startNms());
   let publisher = servers.use(publish(clip("move"), nms.rtmp("cam")));
@@ -55,6 +66,10 @@ async function byNms(servers: AsyncDisposableStack, fault: "hang" | "kill"): Pro
     },
   };
 }
+
+/** Long enough that its stamps do not begin anew while we look. */
+const lasting = (): string => clip("move", { seconds: 60 });
+const ready = (): void => void [clip("move"), lasting()];
 
 const noNginx = (): boolean => [needsNginx(), needsClips()].includes(true);
 const noClips = (): boolean => needsClips();
@@ -78,7 +93,7 @@ const nginx: FaultCase[] = [
     name: "RTMP server hung",
     by: "SIGSTOP of nginx",
     wants: deadAt("forwarder"),
-    brokenMs: 6_000,
+    brokenMs: 8_000,
     skip: noNginx,
     open: (servers) => byNginx(servers, "rtmp", "server"),
   },
@@ -105,11 +120,7 @@ const nginx: FaultCase[] = [
     async open(servers) {
       const server = servers.use(await startNginx());
       const publisher = servers.use(publish(clip("move"), server.rtmp("cam")));
-      for (let tries = 0; tries < 150; tries += 1) {
-        const answer = await fetch(server.hls("cam"));
-        if (((await answer.text()).match(/EXTINF/g) ?? []).length >= 3) break;
-        await systemClock.sleep(200);
-      }
+      await listed(server.hls("cam"));
       await publisher.kill9();
       return { target: { type: "hls", url: server.hls("cam"), at: "forwarder" } };
     },
@@ -211,7 +222,8 @@ const others: FaultCase[] = [
   {
     name: "SRT caller stopped, by the counters alone",
     by: "the same without a look at the media",
-    wants: deadAt("encoder", 10_000),
+    // it writes its statistics late, by the buffer
+    wants: deadAt("encoder", 20_000),
     wellMs: 4_000,
     skip: () => [needs("srt-live-transmit", "srt-tools"), needsClips()].includes(true),
     async open(servers) {
@@ -228,13 +240,13 @@ const others: FaultCase[] = [
   },
   {
     name: "PS over RTP stops (GB/T 28181)",
+    prepare: ready,
     by: "the sender goes silent",
     wants: deadAt("encoder"),
     skip: noClips,
     async open(servers) {
       const port = await freeUdpPort();
-      // long enough that its stamps do not begin anew while we look
-      const packs = psPacks(clipFrames(clip("move", { seconds: 60 }), "h264"));
+      const packs = psPacks(clipFrames(lasting(), "h264"));
       const to = { host: "127.0.0.1", port };
       const sender = servers.use(await startPsSender({ packs, to, transport: "udp", fps: 25, loop: true }));
       return {

@@ -39,6 +39,8 @@ export interface FaultCase {
   wellMs?: number;
   /** So long it is watched broken, ms, beyond what detection takes: nothing else may be said of it. */
   brokenMs?: number;
+  /** What takes long and must not be measured: clips are made. Called before any case runs. */
+  prepare?(): void;
   /** `servers`: what is put in is ended with the case. */
   open(servers: AsyncDisposableStack): Promise<Stage>;
 }

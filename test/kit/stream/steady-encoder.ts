@@ -15,6 +15,13 @@ export interface SteadyEncoder extends AsyncDisposable {
 const MTU = 1_400;
 const TICKS = 90_000;
 
+const known = new Map<string, Buffer[][]>();
+
+/** Reads clips that will be shown: what takes a second is done before anything is measured. */
+export function readClips(clips: readonly string[]): void {
+  for (const clip of clips) if (!known.has(clip)) known.set(clip, framesOf(clip));
+}
+
 /** The NAL units of every frame, from the second keyframe on: the first GOP of a rate control is like no other. */
 function framesOf(clip: string): Buffer[][] {
   const frames = clipFrames(clip, "h264");
@@ -37,8 +44,8 @@ function nalsOf(bytes: Buffer): Buffer[] {
 
 /** `clips`: all that will be shown, read before it begins, the first is shown first. */
 export async function steadyEncoder(clips: readonly string[], port: number, fps = 25): Promise<SteadyEncoder> {
-  const read = new Map(clips.map((clip) => [clip, framesOf(clip)]));
-  const framesFor = (clip: string): Buffer[][] => read.get(clip) ?? [];
+  readClips(clips);
+  const framesFor = (clip: string): Buffer[][] => known.get(clip) ?? [];
   const socket = createSocket("udp4");
   socket.on("error", () => {}); // nobody listens there any more
   await new Promise<void>((bound) => socket.bind(0, "127.0.0.1", bound));

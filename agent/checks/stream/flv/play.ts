@@ -1,6 +1,8 @@
 import { type IncomingMessage, request as startRequest } from "node:http";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type Place, reasonOf } from "../../../../platform/dial.ts";
+import { Inflow } from "../../../../platform/inflow.ts";
+import { duplexOf } from "../../../../platform/inflow-duplex.ts";
 import { readSmallFile } from "../../../../platform/small-file.ts";
 import { Failure } from "../../../../protocol/failure.ts";
 import type { Session } from "../media.ts";
@@ -31,8 +33,10 @@ export async function playFlv({ url, caFile }: FlvOptions, session: Session): Pr
     const host = parsed.hostname.replace(/^\[|\]$/g, "");
     const to: Place = { host, port: Number(parsed.port) || (secure ? 443 : 80) };
     const ca = caFile === undefined ? {} : { ca: await readSmallFile(caFile, { mostBytes: MOST_CA_BYTES }) };
-    const socket = await connectFor(session, to, secure ? ca : undefined);
-    await new FlvSession(parsed, socket, session).ended;
+    const inflow = new Inflow();
+    const socket = await connectFor(session, to, secure ? ca : undefined, inflow.begin);
+    const gather = (): void => inflow.gather(session.clock, session.gatherMs ?? 0);
+    await new FlvSession(parsed, duplexOf(socket, inflow), session, gather).ended;
   } catch (cause) {
     if (!signal.aborted) throw cause;
   }
@@ -45,17 +49,21 @@ class FlvSession {
   readonly #session: Session;
   readonly #tags: FlvTags;
   readonly #media: FlvMedia;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
+  readonly #gather: () => void;
   #callOff = (): void => {};
+  #isOver = false;
   #settle: { resolve: () => void; reject: (cause: unknown) => void };
 
-  constructor(url: URL, socket: Socket, session: Session) {
+  /** `gather` begins to read it in batches. */
+  constructor(url: URL, socket: Duplex, session: Session, gather: () => void) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#settle = { resolve, reject };
     this.#place = url.host;
     this.#session = session;
     this.#socket = socket;
+    this.#gather = gather;
     this.#media = new FlvMedia(session.sink);
     this.#tags = new FlvTags(this.#media);
     session.signal.addEventListener("abort", this.#leave, { once: true });
@@ -93,7 +101,9 @@ class FlvSession {
     const { clock, sink } = this.#session;
     sink.step("greeted", ms);
     sink.step("playing", 0);
+    this.#gather();
     message.on("data", (bytes: Buffer) => {
+      if (this.#isOver) return; // of one read, the pieces of a chunked body still come
       const now = clock.now();
       try {
         this.#tags.push(bytes, 0, bytes.length, now);
@@ -113,6 +123,7 @@ class FlvSession {
   }
 
   #close(settle: () => void): void {
+    this.#isOver = true;
     settle();
     this.#callOff();
     this.#session.signal.removeEventListener("abort", this.#leave);

@@ -2,7 +2,7 @@
 const MOST_BYTES = 2 * 1024 * 1024;
 const START_CODE = new Uint8Array([0, 0, 0, 1]);
 
-/** A keyframe being kept, as an Annex B byte stream. It grows with what comes, up to 2 MiB. */
+/** A keyframe being kept, as an Annex B byte stream or as a JPEG. It grows with what comes, up to 2 MiB. */
 export class KeptPicture {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024);
   #length = 0;

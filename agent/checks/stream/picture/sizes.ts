@@ -52,7 +52,7 @@ function rangeOf(sizes: readonly number[], count: number): Range | undefined {
   return last.length < count ? undefined : { least: Math.min(...last), most: Math.max(...last) };
 }
 const areAlike = (range: Range | undefined): range is Range =>
-  range !== undefined && range.most - range.least <= ONE_SIZE.part * range.most;
+  range !== undefined && range.most - range.least <= Math.max(ONE_SIZE.alone.bytes, ONE_SIZE.part * range.most);
 
 /** How many of the last keyframes are of one size, in words; undefined where that proves nothing. `motion`: of the thumbnails. */
 function sameSizes(sizes: readonly number[], motion: number | undefined): string | undefined {

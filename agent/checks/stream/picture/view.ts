@@ -140,8 +140,15 @@ export class PictureJudge {
     const readings = this.#readings(facts);
     const oneSize = this.#oneSize(at, facts);
     if (this.#isStale(at)) return oneSize ?? { state: "unknown", says: this.#because, readings };
-    const seen = this.#dark(facts) ?? oneSize ?? this.#standing() ?? this.#stillOrLive(at, facts);
-    return { ...seen, readings };
+    // a black picture is of one size, too, and it is the black that is to be told
+    const proof = this.#blackLooks > 0 ? undefined : oneSize;
+    const seen = this.#dark(facts) ?? proof ?? this.#standing() ?? this.#stillOrLive(at, facts);
+    return { ...seen, ...this.#tendency(), readings };
+  }
+
+  #tendency(): Pick<PictureView, "resting" | "darkening"> {
+    const resting = this.#last !== undefined && !isMoving(this.#last);
+    return { ...(resting ? { resting } : {}), ...(this.#blackLooks > 0 ? { darkening: true } : {}) };
   }
 
   #box(): Area | undefined {

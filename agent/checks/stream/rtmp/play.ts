@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { placeName } from "../../../../platform/dial.ts";
+import { Inflow } from "../../../../platform/inflow.ts";
 import type { Session } from "../media.ts";
 import { connectFor } from "../session-line.ts";
 import { type Conversation, onSocket, type Talk } from "../socket-session.ts";
@@ -19,13 +20,14 @@ export async function playRtmp({ url }: RtmpOptions, session: Session): Promise<
   const address = rtmpAddress(url);
   if (session.signal.aborted) return;
   let socket: Socket;
+  const inflow = new Inflow();
   try {
-    socket = await connectFor(session, address.to);
+    socket = await connectFor(session, address.to, undefined, inflow.begin);
   } catch (cause) {
     if (session.signal.aborted) return;
     throw cause;
   }
-  await onSocket(socket, placeName(address.to), session, (talk) => begin(address, socket, session, talk));
+  await onSocket({ socket, inflow }, placeName(address.to), session, (talk) => begin(address, socket, session, talk));
 }
 
 function begin(address: RtmpAddress, socket: Socket, { clock, sink, answerMs }: Session, talk: Talk): Conversation {
@@ -42,6 +44,7 @@ function begin(address: RtmpAddress, socket: Socket, { clock, sink, answerMs }: 
       else if (stage === "playing") sink.step("playing", now - begun);
       if (stage !== "connect") begun = now; // the handshake is part of the greeting
       talk.await(stage === "playing" ? undefined : stage, answerMs);
+      if (stage === "playing") talk.gather();
     },
   });
   talk.await("handshake", answerMs);

@@ -14,7 +14,12 @@ const MOST_CHARACTERS = 120;
 export function statusOf(value: AmfValue): Status {
   const text = (name: string): string => {
     const found = value instanceof Map ? value.get(name) : undefined;
-    return typeof found === "string" ? found.replace(/\p{C}+/gu, " ").slice(0, MOST_CHARACTERS) : "";
+    return typeof found === "string"
+      ? found
+          .replace(/\p{C}+/gu, " ")
+          .replace(/\?\S+/g, "?…")
+          .slice(0, MOST_CHARACTERS)
+      : "";
   };
   return { level: text("level"), code: text("code"), description: text("description") };
 }
@@ -40,7 +45,7 @@ export function failureIn(status: Status, place: string): Failure | undefined {
   return refused ? refusal(status, place, "play") : undefined;
 }
 
-/** A request was refused; `asked` is its name. What the server says may name the stream, never its query: it does not know ours. */
+/** A request was refused; `asked` is its name. What the server says may name the stream; `statusOf` has taken its query away. */
 export function refusal({ code, description }: Status, place: string, asked: string): Failure {
   const facts = { place, status: code === "" ? "_error" : code, asked };
   if (REFUSES_US.test(`${code} ${description}`)) {

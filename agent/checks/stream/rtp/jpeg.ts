@@ -1,12 +1,11 @@
 import type { MediaSink, PictureFormat } from "../media.ts";
+import { KeptPicture } from "../nal/kept.ts";
 import { buildJpegHead, type JpegHead, tablesOfQuality } from "./jpeg-head.ts";
 import { type PayloadReader, word } from "./payload.ts";
 
-/** A larger picture is not kept. */
-const MOST_BYTES = 2 * 1024 * 1024;
 /** How far into a first packet a frame header (SOF) is looked for. */
 const SOF_WITHIN = 1024;
-const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
+const END_OF_IMAGE = Uint8Array.of(0xff, 0xd9);
 
 /**
  * JPEG in RTP (RFC 2435). A frame ends with the marker, or where another begins; its size is that of the scan data, every
@@ -27,7 +26,7 @@ export class JpegReader implements PayloadReader {
   #width = 0;
   #height = 0;
   #begun = false;
-  #kept: Buffer[] | undefined;
+  #kept: KeptPicture | undefined;
 
   constructor(id: number, sink: MediaSink, dimensions: string | undefined, odd: (what: string, at: number) => void) {
     this.#id = id;
@@ -63,8 +62,7 @@ export class JpegReader implements PayloadReader {
       this.#odd("jpeg", at);
     } else {
       this.#size += to - scan;
-      if (this.#size > MOST_BYTES) this.#kept = undefined;
-      this.#kept?.push(Buffer.from(bytes.subarray(scan, to)));
+      if (this.#kept?.add(bytes, scan, to) === false) this.#kept = undefined; // too large
     }
     if (marker) this.flush(at);
   }
@@ -73,9 +71,8 @@ export class JpegReader implements PayloadReader {
     if (this.#size === 0) return;
     this.#sink.frame(this.#id, this.#stamp, this.#size, true, at);
     if (this.#begun) this.#tellFormat();
-    if (this.#kept !== undefined) {
-      this.#sink.picture(this.#id, { format: "mjpeg", bytes: Buffer.concat([...this.#kept, END_OF_IMAGE]) });
-    }
+    if (this.#kept?.add(END_OF_IMAGE, 0, END_OF_IMAGE.length) === true)
+      this.#sink.picture(this.#id, { format: "mjpeg", bytes: this.#kept.take() });
     this.#size = 0;
     this.#begun = false;
     this.#kept = undefined;
@@ -93,7 +90,7 @@ export class JpegReader implements PayloadReader {
     const scan = data + (quality < 128 ? 0 : 4 + length);
     if (scan > to) return scan;
     if (quality >= 128 && length > 0) this.#learnTables(quality, bytes.subarray(data + 4, scan));
-    if (this.#sink.wantsPicture(this.#id)) this.#keep(bytes, from, quality, (bytes[data + 1] ?? 0) !== 0);
+    if (scan < to && this.#sink.wantsPicture(this.#id)) this.#keep(bytes, from, quality, (bytes[data + 1] ?? 0) !== 0);
     return scan;
   }
 
@@ -109,7 +106,9 @@ export class JpegReader implements PayloadReader {
     if (tables === undefined || type > 1 || this.#width === 0 || (quality >= 128 && wide)) return;
     const restart = (bytes[from + 4] ?? 0) & 64 ? word(bytes, from + 8) : 0;
     const head: JpegHead = { type, width: this.#width, height: this.#height, tables, restart };
-    this.#kept = [buildJpegHead(head)];
+    const begin = buildJpegHead(head);
+    this.#kept = new KeptPicture([]);
+    this.#kept.add(begin, 0, begin.length);
   }
 
   #sizeElsewhere(bytes: Buffer, from: number, to: number): void {

@@ -59,8 +59,13 @@ export class Asker {
   }
 
   /** Says the last thing; resolves when it has been heard, or can no longer be. */
-  farewell(ask: Ask): Promise<void> {
-    return this.#signalling.farewell(this.#authorised(ask));
+  async farewell(ask: Ask): Promise<void> {
+    const reply = await this.#signalling.farewell(this.#authorised(ask));
+    if (reply?.status !== 401 || this.#login?.isProven !== true) return;
+    const challenge = strongestOf(reply.headers.get("www-authenticate") ?? []); // the nonce was too old: once more
+    if (challenge?.scheme !== "digest") return;
+    this.#login = { ...this.#login, challenge, count: 0 };
+    await this.#signalling.farewell(this.#authorised(ask));
   }
 
   /** The farewell is said without what was refused: each time it is told counts as another attempt. */

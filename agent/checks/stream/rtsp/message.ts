@@ -34,7 +34,13 @@ export function messageOf(head: string): Message {
   const headers = headersOf(lines);
   const [, status, phrase = ""] = STATUS_LINE.exec(first) ?? [];
   if (status !== undefined)
-    return { kind: "reply", status: Number(status), phrase: printable(phrase, MOST_PHRASE), headers, body: "" };
+    return {
+      kind: "reply",
+      status: Number(status),
+      phrase: withoutQuery(printable(phrase, MOST_PHRASE)),
+      headers,
+      body: "",
+    };
   const [, method] = REQUEST_LINE.exec(first) ?? [];
   if (method !== undefined) return { kind: "request", method, headers, body: "" };
   throw notRtsp(first);
@@ -73,6 +79,9 @@ export const printable = (text: string, most: number): string =>
     .trim()
     .slice(0, most)
     .toWellFormed();
+
+/** What a server says may repeat the address we asked for, and a token may stand in its query. */
+const withoutQuery = (text: string): string => text.replace(/\?\S+/g, "?…");
 
 /** A request as it goes over the wire. What would end a line is taken out of every value: some of them came from outside. */
 export function requestText(method: string, uri: string, headers: Readonly<Record<string, string>>): string {

@@ -168,6 +168,6 @@ export function controlUrl(base: string, control: string | undefined): string {
 export function rtspUrl(url: string): string {
   if (url.length <= MOST_URL && /^rtsps?:\/\/[!-~]+$/i.test(url)) return url.replace(/^(rtsps?:\/\/)[^/?#]*@/i, "$1");
   // what we asked for stands in front, and a token may stand in its query
-  const says = printable(url.replace(/[?].*$/s, "?…").replace(/^(rtsps?:\/\/)[^/]*@/i, "$1"), 60);
+  const says = printable(url.replace(/\?.*$/s, "?…").replace(/^(rtsps?:\/\/)[^/]*@/i, "$1"), 60);
   throw new Failure("STREAM_PROTOCOL", `the server names an address that is none: "${says}"`, { facts: { url: says } });
 }

@@ -122,17 +122,18 @@ export class Signalling {
   }
 
   /**
-   * Says the last thing. Resolves when it was answered; where we no longer understand the other side, when that has hung
+   * Says the last thing. Resolves with the answer; where we no longer understand the other side, when that has hung
    * up: a connection cut before would take what was said with it.
    */
-  async farewell(ask: Ask): Promise<void> {
-    if (this.#over === undefined) return void (await this.ask(ask).catch(() => {}));
-    if (this.#socket.destroyed || !this.#socket.writable) return;
+  async farewell(ask: Ask): Promise<Reply | undefined> {
+    if (this.#over === undefined) return await this.ask(ask).catch(() => undefined);
+    if (this.#socket.destroyed || !this.#socket.writable) return undefined;
     this.#cseq += 1;
     this.#say(ask.method, ask.uri, ask.headers);
     const closed = new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
     this.#socket.end();
     await closed;
+    return undefined;
   }
 
   /** Sends one interleaved packet, unless the other side has stopped reading. */

@@ -17,8 +17,6 @@ export interface UpkeepOrder {
 }
 
 const REPORT_MS = 5_000;
-/** A server that gives a session one second means it; one that gives less is not asked more often than this. */
-const LEAST_KEEP_MS = 500;
 const UNKNOWN_METHOD = new Set([400, 405, 451, 501, 551]);
 
 /**
@@ -28,7 +26,7 @@ const UNKNOWN_METHOD = new Set([400, 405, 451, 501, 551]);
 export function keepUp({ clock, played, methods, timeoutMs, ask, unanswered, end }: UpkeepOrder): () => void {
   let isOver = false;
   let method = methods === undefined || /\bGET_PARAMETER\b/.test(methods) ? "GET_PARAMETER" : "OPTIONS";
-  const keepMs = Math.max(LEAST_KEEP_MS, timeoutMs / 2);
+  const keepMs = timeoutMs / 2; // half a second at least: see `sessionOf`
   const keep = async (): Promise<void> => {
     const begun = clock.now();
     try {

@@ -4,6 +4,7 @@ import { authHold } from "../../../../agent/checks/stream/auth-hold.ts";
 import type { Mode } from "../../../../agent/checks/stream/budget.ts";
 import { Fleet } from "../../../../agent/checks/stream/fleet.ts";
 import { serverTurns } from "../../../../agent/checks/stream/server-turn.ts";
+import { SipWatch } from "../../../../agent/checks/stream/sip-watch.ts";
 import { Watch } from "../../../../agent/checks/stream/watch.ts";
 import { machineAt } from "../../../../platform/machine.ts";
 import { Failure } from "../../../../protocol/failure.ts";
@@ -31,7 +32,7 @@ function fleetOf(modes: readonly ("auto" | Mode)[]) {
       ships: streams.map(({ name, mode, server, examiner }) => ({
         mode,
         readings: () => ({ kbps: 2_000 }),
-        aside: () => "",
+        aside: () => "; the picture itself is unknown",
         start: () => {},
         close: () => {},
         watch: new Watch({
@@ -123,15 +124,36 @@ describe("the verdicts", () => {
     };
     expect(judged((await first())[0])).toMatchObject({
       title: { zh: "视频流无媒体数据（网络）", en: "Stream brings no media (network)" },
-      says: "silent for 3.2 s",
+      says: "silent for 3.2 s", // its picture is nobody's question now
     });
   });
 
-  test("that hold an alarm from before a restart say so to the debounce alone", async () => {
-    const { streams, first } = fleetOf(["auto"]);
-    const [{ examiner }] = streams as [(typeof streams)[number]];
-    examiner.sees = { state: "ok", says: "video lives", holds: "critical" };
-    expect(judged((await first())[0])).toMatchObject({ grade: "ok", holds: "critical" });
+  test("of a stream whose picture nobody could look at say so, though all else is well", async () => {
+    const { first } = fleetOf(["auto"]);
+    expect(judged((await first())[0])).toMatchObject({
+      grade: "ok",
+      says: "25 frames a second; the picture itself is unknown",
+    });
+  });
+
+  test("of a stream of which nothing was seen for 5 minutes beyond its pause are unknown, whatever was known of it", async () => {
+    const clock = new HandClock();
+    const stuck = {
+      ...{ name: "s0", provenAt: 0, tries: 3, open: true, everyMs: 60_000 },
+      conclusion: { state: "ok", says: "25 frames a second" },
+      ...{ start() {}, stop: async () => {}, modeChanged() {} },
+    } as const;
+    const nothing = { readings: () => ({}), aside: () => "", start() {}, close() {} };
+    const fleet = new Fleet({
+      ...{ clock, limits: { continuousUpTo: 2, cpuPct: 5 }, cpuMs: () => 0, waitMs: 1_000, log() {}, tick() {} },
+      build: () => ({ sips: [], ships: [{ watch: stuck, mode: "auto", ...nothing }] }),
+    });
+    const ask = async () => (await fleet.judge(new AbortController().signal))[0];
+    await clock.wind(359_000);
+    expect(await ask()).toMatchObject({ grade: "ok" });
+    await clock.wind(2_000);
+    expect(await ask()).toEqual({ state: "unknown", subject: "s0", because: "nothing was seen for 6 min", asked: 3 });
+    fleet.close();
   });
 });
 
@@ -171,4 +193,33 @@ test("closing ends every session politely, and nothing is begun after it", async
     { begun: 1, parted: 1, open: 0 },
     { begun: 1, parted: 1, open: 0 },
   ]);
+});
+
+test("closing ends what asks the platforms and what looks each minute, too", async () => {
+  const clock = new HandClock();
+  const count = { asked: 0, ticks: 0 };
+  const sip = new SipWatch({
+    ...{ name: "gb-sip", severity: "major", everyMs: 30_000, clock, random: () => 0.5, changed() {} },
+    ask: async () => {
+      count.asked += 1;
+      return { ms: 4, status: 200, retransmitted: 0 };
+    },
+    key: async () => "k",
+    hold: authHold(undefined, machineAt(), clock),
+  });
+  const fleet = new Fleet({
+    ...{ clock, limits: { continuousUpTo: 2, cpuPct: 5 }, cpuMs: () => 0, waitMs: 1_000, log() {} },
+    tick: () => {
+      count.ticks += 1;
+    },
+    build: () => ({ sips: [sip], ships: [] }),
+  });
+  const asked = Promise.resolve(fleet.judge(new AbortController().signal));
+  await clock.wind(61_000);
+  expect(await asked).toMatchObject([{ subject: "gb-sip", grade: "ok" }]);
+  const before = { ...count };
+  expect(before).toEqual({ asked: 3, ticks: 1 });
+  fleet.close();
+  await clock.wind(300_000);
+  expect(count).toEqual(before);
 });

@@ -46,6 +46,27 @@ describe("HTTP-FLV", () => {
     await left.promise;
   });
 
+  test("is read in batches, and left in a pause between two", async () => {
+    const [left, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<ServerResponse>()];
+    await using server = await httpServer((request, response) => {
+      request.socket.once("close", () => left.resolve());
+      sends(response);
+      answered.resolve(response);
+    });
+    const [heard, stop, clock] = [new Heard(), new AbortController(), new HandClock()];
+    const session = { ...sessionOf(heard, clock, stop.signal), gatherMs: 125 };
+    const playing = playFlv({ url: `http://127.0.0.1:${server.port}/live/cam1.flv` }, session);
+    while (heard.of(0).frames.length === 0) await clock.wind(5);
+    const response = await answered.promise;
+    for (let i = 0; i < 5; i += 1) await new Promise<void>((said) => response.write(frame, () => said()));
+    expect(heard.of(0).frames).toHaveLength(1);
+    while (heard.of(0).frames.length < 6) await clock.wind(25);
+    await new Promise<void>((said) => response.write(frame, () => said()));
+    stop.abort();
+    await playing; // though the clock stands
+    await left.promise;
+  });
+
   test("over TLS is played where the certificate is trusted, and not asked for where it is not", async () => {
     using folder = tempFolder();
     const { ca, server: pair } = testCa(folder.path);
@@ -118,6 +139,36 @@ describe("HTTP-FLV", () => {
     await heard.until(() => heard.steps.includes("connected"));
     await clock.wind(5000);
     expect(await failure).toMatchObject({ code: "STREAM_TIMEOUT", facts: expect.objectContaining({ step: "GET" }) });
+  });
+
+  test("silence after the answer has begun is no failure: it is the meter's to see", async () => {
+    await using server = await rawServer((socket) => void socket.write("HTTP/1.1 200 OK\r\n\r\n"));
+    const clock = new HandClock();
+    const heard = new Heard();
+    const stop = new AbortController();
+    const playing = playFlv(
+      { url: `http://127.0.0.1:${server.port}/cam1.flv` },
+      sessionOf(heard, clock, stop.signal),
+    ).then(
+      () => "stopped",
+      (cause: unknown) => cause,
+    );
+    await heard.until(() => heard.steps.includes("playing"));
+    await clock.wind(60_000);
+    stop.abort();
+    expect(await playing).toBe("stopped");
+  });
+
+  test("nothing is heard of what comes behind a tag that is none", async () => {
+    const chunk = (bytes: Buffer): Buffer =>
+      Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
+    const head = Buffer.from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const wrong = Buffer.from("0300000100000000000000", "hex");
+    const all = Buffer.concat([head, chunk(FLV_HEADER), chunk(wrong), chunk(frame), chunk(frame)]);
+    await using server = await rawServer((socket) => void socket.write(all));
+    const heard = new Heard();
+    expect(await endOf(`http://127.0.0.1:${server.port}/cam1.flv`, heard)).toMatchObject({ code: "STREAM_PROTOCOL" });
+    expect(heard.tracks).toEqual([]);
   });
 
   test("nobody there is a failure to connect", async () => {

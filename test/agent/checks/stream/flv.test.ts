@@ -176,6 +176,14 @@ describe("tags", () => {
     ]);
   });
 
+  test("a configuration record longer than any is odd, and nothing is kept of it", () => {
+    const long = Buffer.concat([WAYS.classic.config("h264"), Buffer.alloc(30_000)]);
+    for (const step of [0, 1000]) {
+      const heard = read(Buffer.concat([FLV_HEADER, flvTag(9, 0, long)]), step);
+      expect(heard.of(0)).toMatchObject({ track: { codec: "H264" }, odd: ["parameter sets"], frames: [] });
+    }
+  });
+
   test("empty tags, commands to the player and metadata are no frames", () => {
     const bodies = [Buffer.alloc(0), Buffer.of(0x57, 0), Buffer.of(0x17), Buffer.of(0x17, 2, 0, 0, 0)];
     const flv = Buffer.concat([FLV_HEADER, ...bodies.map((body) => flvTag(9, 0, body)), flvTag(8, 0, Buffer.alloc(0))]);
@@ -185,6 +193,7 @@ describe("tags", () => {
   test.each([
     ["a web page", Buffer.from("<html><body>404")],
     ["a tag of an unknown type", Buffer.concat([FLV_HEADER, flvTag(3, 0, Buffer.of(1))])],
+    ["a tag just over 8 MB", Buffer.concat([FLV_HEADER, Buffer.from("0980000100000000000000", "hex")])],
     ["a tag of 16 MB", Buffer.concat([FLV_HEADER, Buffer.from("09ffffff00000000000000", "hex")])],
     ["a header without end", Buffer.from("464c560105ffffffff", "hex")],
   ])("%s is refused", (_, flv) => {

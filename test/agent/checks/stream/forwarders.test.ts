@@ -325,6 +325,7 @@ describe("a look", () => {
     [200, "<html>", "STREAM_PROTOCOL"],
     [200, "[]", "STREAM_PROTOCOL"],
     [200, `"${"x".repeat(1_100_000)}"`, "STREAM_PROTOCOL"],
+    [200, `{"code":0,"streams":[]}${" ".repeat(1_100_000)}`, "STREAM_PROTOCOL"],
   ])("status %i is a Failure", async (status, body, code) => {
     const { server } = await serving(body, status);
     await using _server = server;

@@ -160,6 +160,14 @@ test("copies are sent after 0.5, 1.5, 3.5 and 7.5 s, and none after the end", as
   expect(new Set(server.requests).size).toBe(1); // copies, byte for byte
 });
 
+test("nothing is sent again once it was answered", async () => {
+  const clock = new HandClock();
+  await using server = await udpServer((request) => answerTo(request));
+  expect(await ping(server.port, {}, 30_000, clock)).toMatchObject({ status: 200, retransmitted: 0 });
+  await clock.wind(30_000);
+  expect(server.requests).toHaveLength(1);
+});
+
 test("after a provisional answer the next copy but one comes 4 s later", async () => {
   await using server = await udpServer((request, times) => (times === 1 ? answerTo(request, "100 Trying") : undefined));
   const clock = new HandClock();

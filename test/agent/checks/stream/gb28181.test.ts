@@ -3,6 +3,7 @@ import { connect, createServer } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { Framing } from "../../../../agent/checks/stream/gb28181/framing.ts";
+import { GbMedia } from "../../../../agent/checks/stream/gb28181/media.ts";
 import { type GbOptions, playGb } from "../../../../agent/checks/stream/gb28181/play.ts";
 import { systemClock } from "../../../../platform/clock.ts";
 import type { Failure } from "../../../../protocol/failure.ts";
@@ -244,6 +245,36 @@ test("a sender that comes back while its old connection hangs half open replaces
   await sender(session, { transport: "tcp", packs, loop: true, ssrc: 9 });
   const { length } = session.heard.of(0).frames;
   await session.heard.until(() => session.heard.of(0).frames.length > length + 20);
+});
+
+test("a connection that brings eight frames that are no RTP is hung up on", async () => {
+  const session = await playing("tcp");
+  const strange = connect(session.port, "127.0.0.1");
+  strange.on("error", () => {});
+  const frames = Buffer.concat(Array.from({ length: 8 }, () => Buffer.from([0, 4, 1, 2, 3, 4])));
+  strange.write(frames.subarray(0, 7 * 6));
+  while (!session.heard.of(0).odd.includes("rtp")) await systemClock.sleep(2);
+  expect(strange.destroyed).toBe(false);
+  const closed = new Promise((done) => strange.once("close", done));
+  strange.resume();
+  strange.write(frames.subarray(7 * 6));
+  await closed;
+  session.stop();
+  expect(await session.ended).toBeUndefined();
+});
+
+test("a flood of sender's reports gets one report in four seconds, and a goodbye before any media ends nothing", async () => {
+  const clock = new HandClock();
+  const media = new GbMedia(sessionOf(new Heard(), clock), undefined);
+  const bye = goodbye(0x0c0ffee0);
+  expect(media.control(bye, 0, bye.length, 0)).toBe("control");
+  expect([0, 1, 3_999, 4_000, 4_001].map((at) => media.report(at) !== undefined)).toEqual([
+    true,
+    false,
+    false,
+    true,
+    false,
+  ]);
 });
 
 test("frames of RFC 4571 are the same however they are cut", () => {

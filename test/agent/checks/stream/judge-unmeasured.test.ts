@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PictureView } from "../../../../agent/checks/stream/picture.ts";
+import { Failure } from "../../../../protocol/failure.ts";
 import { Scene } from "../../../kit/stream/scene.ts";
 
 /** A new session proves within seconds that the stream lives, long before it shows whether what was wrong with it still is. */
@@ -100,10 +101,69 @@ describe("a picture that nobody can look at any more", () => {
   });
 });
 
+test("after two hours without a picture it is not known any more, and no fault", () => {
+  const scene = new Scene();
+  scene.told = { picture: view("frozen", "osd") };
+  scene.run(20);
+  scene.told = { picture: view("unknown") };
+  scene.newSession();
+  expect(scene.run(10).conclusion?.reason).toBe("frozen");
+  scene.now += 7_200_000;
+  scene.newSession();
+  expect(scene.run(10).conclusion?.state).toBe("ok");
+});
+
 test("an alarm kept over a restart is held over a still picture, too: it takes long to prove that one frozen", () => {
   const scene = new Scene({ gop: 250 });
   scene.told = { picture: view("still", "motion") };
   scene.run(200);
   expect(scene.conclusion).toMatchObject({ state: "still", holds: "critical" });
   expect(scene.run(120).conclusion?.holds).toBeUndefined();
+});
+
+test("a milder reason that waits for its turn does not move the fault to another hop", () => {
+  const scene = new Scene({ judge: { answers: "forwarder" } }).run(20);
+  const hung = new Failure("DIAL_UNREACHABLE", "no route to 10.0.0.5");
+  scene.look(undefined, { failure: hung });
+  expect(scene.conclusion).toMatchObject({ reason: "unreachable", hop: "network" });
+  scene.newSession();
+  scene.traffic.faults.videoStops = true;
+  scene.run(10);
+  expect(scene.conclusion).toMatchObject({ reason: "unreachable", hop: "network" });
+  expect(scene.run(40).conclusion).toMatchObject({ reason: "no_media", hop: "encoder" });
+});
+
+test("bytes of which no frame gets whole are no video, and said to be so", () => {
+  const scene = new Scene().run(20);
+  scene.traffic.faults.videoStops = true;
+  for (let i = 0; i < 12; i += 1) {
+    scene.meter.bytes(0, 1_400, scene.now);
+    scene.run(0.5);
+  }
+  expect(scene.conclusion).toMatchObject({ state: "no_video", reason: "no_video" });
+  expect(scene.conclusion?.says).toContain("though bytes come: no frame gets whole");
+});
+
+test("a rate is not low before a whole GOP was seen of it: the first second of one may hold no keyframe", () => {
+  const learnt = new Scene().run(120).learner;
+  const scene = new Scene({ gop: 500, keyBytes: 4_000, deltaBytes: 100, learnt: learnt.save(0) });
+  scene.run(5); // then the missing keyframe is told
+  expect(scene.reasons()).toEqual([]);
+});
+
+test("what an earlier failure said stays till the session that plays proves something", () => {
+  const scene = new Scene().run(20);
+  scene.newSession();
+  scene.traffic.faults.videoStops = true;
+  const failure = new Failure("DIAL_REFUSED", "nothing listens there");
+  expect(scene.look(scene.figures(), { failure })).toMatchObject({ reason: "refused" });
+});
+
+test("counters that fall far under what is usual are a low bit rate", () => {
+  const scene = new Scene().run(120);
+  const facts = (at: number, inBytes: number) => ({ at, inBytes, says: `${inBytes} bytes in` });
+  const kbps = (rate: number) => ({ passive: { before: facts(0, 0), now: facts(8_000, rate * 1_000) } });
+  scene.restart();
+  expect(scene.look(undefined, kbps(1_800))).toMatchObject({ state: "ok" });
+  expect(scene.look(undefined, kbps(200))).toMatchObject({ reason: "bitrate", value: 200, unit: "kbps" });
 });

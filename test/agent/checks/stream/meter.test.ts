@@ -43,6 +43,28 @@ test("25 frames a second, a keyframe every 2 s: rate, bits, GOP, pace and sizes"
   expect(figures.deltaMedianBytes).toBeLessThan(9_000);
 });
 
+test("what is read in batches has the rate, bits and pace it has, whenever one looks", () => {
+  const meter = new Meter({ startedAt: 0, now: () => 0 });
+  meter.track(0, { kind: "video", codec: "H264", clockHz: 90_000 });
+  meter.step("playing", 0);
+  const seen: TrackFigures[] = [];
+  for (let [now, made] = [5, 0]; now < 70_000; now += 5) {
+    if (now % 125 === 0) {
+      for (; made * 40 <= now; made += 1) meter.frame(0, made * 3_600, 10_000, made % 50 === 0, now);
+    }
+    if (now > 8_000 && now % 515 === 0) seen.push(video(meter.figures(now)));
+  }
+  for (const { fps = 0, kbps = 0, ratio5s = 0, ratio60s = 1, silentMs, stuckMs } of seen) {
+    expect(Math.abs(fps - 25)).toBeLessThan(0.25);
+    expect(Math.abs(kbps - 2_000)).toBeLessThan(20);
+    expect(Math.abs(ratio5s - 1)).toBeLessThan(0.01);
+    expect(Math.abs(ratio60s - 1)).toBeLessThan(0.001);
+    expect(silentMs).toBeLessThan(125);
+    expect(stuckMs).toBe(0);
+  }
+  expect(video(meter.figures(70_000 + 4_000)).fps).toBeLessThan(10);
+});
+
 test("B-frames run back and are still paced, stepped and grouped right", () => {
   const figures = after(90, { bFrames: 2 });
   expect(figures.stepMs).toBeCloseTo(40, 0);

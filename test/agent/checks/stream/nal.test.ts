@@ -144,6 +144,22 @@ describe("access units", () => {
     }
   });
 
+  test("of a sender that invents parameter sets are kept with the newest sixteen", () => {
+    const sink = new Heard();
+    sink.wants = 1;
+    const units = new VideoUnits(0, "H264", sink);
+    const [sps = Buffer.alloc(0), pps = Buffer.alloc(0)] = SETS.H264;
+    // pic_parameter_set_id 7 to 30 as ue(v) of nine bits, the other bits whatever
+    for (let id = 7; id < 31; id += 1) feed(units, Buffer.of(0x68, (id + 1) >> 1, (((id + 1) << 7) & 0xff) | 0x40));
+    feed(units, sps, pps, slice(0x65, true, 50));
+    units.end(0);
+    const bytes = Buffer.from(sink.of(0).pictures[0]?.bytes ?? []);
+    let count = 0;
+    for (let at = bytes.indexOf("00000001", 0, "hex"); at >= 0; at = bytes.indexOf("00000001", at + 1, "hex"))
+      count += 1;
+    expect(count).toBe(17); // sixteen sets and the slice
+  });
+
   test("are not kept without parameter sets, nor of more than 2 MiB, which is odd", () => {
     const sink = new Heard();
     sink.wants = 1;
@@ -286,6 +302,13 @@ describe("decoder configuration records", () => {
     for (let length = 0; length < hevc.length; length += 1) {
       expect(readHevcConfig(hevc.subarray(0, length))).toBeUndefined();
     }
+  });
+
+  test("of more than 64 sets are none", () => {
+    const record = (count: number): Buffer =>
+      Buffer.concat([Buffer.of(1, 100, 0, 31, 0xff, 0xe0, count), Buffer.alloc(2 * count)]);
+    expect(readAvcConfig(record(64))?.sets).toHaveLength(64);
+    expect(readAvcConfig(record(65))).toBeUndefined();
   });
 
   test("of any bytes throw nothing", () => {

@@ -26,10 +26,13 @@ function rig(everyMs = 60_000) {
     made: [] as number[],
     atOnce: 0,
     most: 0,
+    signal: undefined as AbortSignal | undefined,
   };
+  const learner = new Learner();
   const pictures = new Pictures({
-    ...{ clock, everyMs, random: () => 0.5, streamClass: "camera", learner: new Learner() },
-    make: async (keyframe, at): Promise<Thumbnail> => {
+    ...{ clock, everyMs, random: () => 0.5, streamClass: "camera", learner },
+    make: async (keyframe, at, signal): Promise<Thumbnail> => {
+      state.signal = signal;
       state.made.push(at);
       state.atOnce += 1;
       state.most = Math.max(state.most, state.atOnce);
@@ -46,7 +49,7 @@ function rig(everyMs = 60_000) {
       await clock.wind(2_000);
     }
   };
-  return { clock, state, pictures, watch };
+  return { clock, state, pictures, learner, watch };
 }
 
 describe("pictures of a stream", () => {
@@ -71,6 +74,32 @@ describe("pictures of a stream", () => {
     const before = state.made.length;
     await watch(600); // a dark night must not cost more for ever
     expect(state.made.length - before).toBeLessThanOrEqual(14);
+  });
+
+  test("that stood still and moved again teach how long that may last; the pace is quick again at each change", async () => {
+    const { clock, state, pictures, learner, watch } = rig();
+    await watch(120);
+    const page = noise();
+    state.grey = () => page;
+    const since = clock.now();
+    while (pictures.view(undefined).state !== "still") await watch(2);
+    expect(clock.now() - since).toBeLessThan(2 * 60_000 + 20_000);
+    await watch(600);
+    state.grey = noise;
+    await watch(120);
+    expect(learner.longestStillMs(clock.wall())).toBeGreaterThan(500_000);
+    state.grey = () => page;
+    const again = clock.now();
+    while (pictures.view(undefined).state !== "still") await watch(2);
+    expect(clock.now() - again).toBeLessThan(2 * 60_000 + 20_000);
+  });
+
+  test("are given up when the stream is closed: the decoder hears of it", async () => {
+    const { state, pictures, watch } = rig();
+    await watch(4);
+    expect(state.signal?.aborted).toBe(false);
+    pictures.close();
+    expect(state.signal?.aborted).toBe(true);
   });
 
   test("without a decoder are unknown, with the reason", async () => {

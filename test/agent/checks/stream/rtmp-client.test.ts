@@ -68,6 +68,17 @@ describe("a session", () => {
     expect(server.server.accepted()).toBe(1);
   });
 
+  test("is left at once in a pause between two batches, too", async () => {
+    await using server = await handRtmp({ playing: (peer) => peer.send(MESSAGE.video, frame) });
+    const [heard, stop, clock] = [new Heard(), new AbortController(), new HandClock()];
+    const session = { ...sessionOf(heard, clock, stop.signal), gatherMs: 125 };
+    const playing = playRtmp({ url: server.url }, session);
+    while (heard.of(0).frames.length === 0) await clock.wind(5);
+    stop.abort();
+    await playing; // though the clock stands
+    await server.until(() => server.commands.at(-1)?.[0] === "deleteStream");
+  });
+
   test("answers pings, and says what it has got in windows of the size asked for", async () => {
     await using server = await handRtmp({
       playing: (peer) => {
@@ -191,6 +202,15 @@ describe("a session that the server ends", () => {
     expect(await endOf(`${server.url}?token=s3cret`)).toMatchObject({ code, facts: expect.objectContaining(facts) });
   });
 
+  test("a Failure has no token in it, though the server repeats it", async () => {
+    await using server = await handRtmp({
+      playing: (peer) => peer.status("NetStream.Play.Failed cam1?token=t0k3n", "error"),
+    });
+    const failure = await endOf(`${server.url}?token=t0k3n`);
+    expect(failure).toMatchObject({ code: "STREAM_STATUS" });
+    expect(JSON.stringify([failure.message, failure.facts])).not.toContain("t0k3n");
+  });
+
   test("a Failure has no token in it", async () => {
     await using server = await handRtmp(says("NetStream.Play.StreamNotFound", "error"));
     const failure = await endOf(`${server.url}?token=s3cret`);
@@ -258,6 +278,40 @@ describe("a hostile server", () => {
   ])("%s in place of a handshake", async (_, says, code) => {
     await using server = await rawServer((socket) => void socket.end(says, "latin1"));
     expect(await endOf(`rtmp://127.0.0.1:${server.port}/live/cam1`)).toMatchObject({ code });
+  });
+
+  test("one is told what came as soon as its window is full, and not before", () => {
+    const sent: Buffer[] = [];
+    const client = new RtmpClient(rtmpAddress("rtmp://h/live/cam1"), {
+      send: (bytes) => void sent.push(Buffer.from(bytes)),
+      reached: () => {},
+      sink: new Heard(),
+    });
+    const hello = Buffer.concat([Buffer.of(3), Buffer.alloc(3072)]);
+    const window = writeMessage({ lane: 2, type: MESSAGE.windowSize, stream: 0, stamp: 0 }, uint32(5_000));
+    client.data(hello, 0);
+    client.data(window, 0);
+    const dull = writeMessage({ lane: 5, type: MESSAGE.data, stream: 0, stamp: 0 }, Buffer.alloc(4_000), 65_536);
+    const rest = 5_000 - hello.length - window.length;
+    sent.length = 0;
+    client.data(writeMessage({ lane: 2, type: MESSAGE.chunkSize, stream: 0, stamp: 0 }, uint32(65_536)), 0);
+    client.data(dull.subarray(0, rest - 16 - 1), 0);
+    expect(sent).toEqual([]);
+    client.data(dull.subarray(rest - 16 - 1, rest - 16), 0);
+    expect(sent.map((bytes) => bytes.subarray(-4).readUInt32BE(0))).toEqual([5_000]);
+  });
+
+  test("one that begins nine commands at once, and ends none, is none", () => {
+    const client = new RtmpClient(rtmpAddress("rtmp://h/live/cam1"), {
+      send: () => {},
+      reached: () => {},
+      sink: new Heard(),
+    });
+    client.data(Buffer.concat([Buffer.of(3), Buffer.alloc(3072)]), 0);
+    const begun = (lane: number): Buffer =>
+      writeMessage({ lane, type: MESSAGE.command, stream: 0, stamp: 0 }, Buffer.alloc(60_000)).subarray(0, 12 + 128);
+    for (let lane = 3; lane < 11; lane += 1) client.data(begun(lane), 0);
+    expect(() => client.data(begun(11), 0)).toThrow(/too many commands/);
   });
 
   test("one that asks without end gets one answer for each question", () => {

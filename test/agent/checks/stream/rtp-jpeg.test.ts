@@ -150,6 +150,22 @@ describe("JPEG in RTP", () => {
     expect(sink.of(0).formats[1]).toEqual({ codec: "MJPEG", width: 4032, height: 3024 });
   });
 
+  test("in a flood of empty pieces, or of one byte each, takes no more memory than its bytes", () => {
+    const sink = new Heard();
+    sink.wants = 9;
+    const track = open(sink);
+    const [packet = Buffer.alloc(0)] = packetsOf({ ...plain, scan: Buffer.alloc(100, 0x5a) }, 1, 0, 0);
+    track.rtp(packet, 0);
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 1; i < 500_000; i += 1) {
+      packet.writeUInt16BE(i & 0xffff, 2);
+      packet.writeUIntBE(Math.floor(i / 2) + 1, 13, 3); // by turns of one byte and of none
+      track.rtp(packet, 0, 0, packet.length - (i % 2 === 0 ? 1 : 0));
+    }
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(40 * 1024 * 1024);
+    expect(sink.of(0).frames).toEqual([]);
+  });
+
   test("cut short or with tables that do not fit is odd", () => {
     const sink = new Heard();
     sink.wants = 9;

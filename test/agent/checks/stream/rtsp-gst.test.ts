@@ -40,6 +40,22 @@ describe.skipIf(noGst)("a stream of gst-rtsp-server", () => {
     expect([gst.count("describe"), gst.count("session"), gst.count("teardown")]).toEqual([1, 1, 1]);
   });
 
+  test("read in batches brings the same, a batch at a time, and of jitter nothing", async () => {
+    await using gst = await startGst();
+    await using playing = beginRtsp({ url: gst.url("h264"), transport: "tcp" }, { gatherMs: 125 });
+    const { heard } = playing;
+    await playing.until((so) => so.of(0).frames.length >= 60 && so.of(1).frames.length >= 100);
+    const { frames } = heard.of(0);
+    expect(new Set(frames.map(({ at }) => at)).size).toBeLessThan(frames.length / 2);
+    const steps = frames.slice(1).map(({ stamp }, i) => stamp - (frames[i]?.stamp ?? 0));
+    expect(steps.filter((step) => step !== 3_600)).toEqual([]);
+    expect(await playing.leave()).toBe("left");
+    expect(heard.of(0).counts).toMatchObject({ lost: 0, duplicates: 0 });
+    expect(heard.of(0).counts).not.toHaveProperty("jitterMs");
+    await gst.until((server) => server.sessions() === 0);
+    expect(gst.count("teardown")).toBe(1);
+  });
+
   test.each([
     ["h265", "H265"],
     ["mjpeg", "MJPEG"],

@@ -63,6 +63,18 @@ describe("a server that never answers", () => {
     expect(await left).toBe("left");
   });
 
+  test("is waited for at once, in a pause between two batches too", async () => {
+    const clock = new HandClock();
+    await using server = await fakeRtsp();
+    await using playing = begin(server, { clock, gatherMs: 125 });
+    const { socket } = await server.got(({ method }) => method === "PLAY");
+    await playing.until(({ steps }) => steps.includes("playing"));
+    socket.write(Buffer.concat([1, 2].map((seq) => interleaved(0, rtpPacket(seq)))));
+    await playing.until((heard) => heard.of(0).frames.length === 2);
+    expect(await playing.leave()).toBe("left"); // though the clock stands
+    expect(server.methods().at(-1)).toBe("TEARDOWN");
+  });
+
   test("one that is left in the midst of SETUP is told all the same", async () => {
     let say: (() => void) | undefined;
     await using server = await fakeRtsp({
@@ -429,6 +441,20 @@ describe("a login", () => {
     await server.got((asked) => asked.method === "GET_PARAMETER" && login(asked).includes('"new"'));
     expect(await playing.leave()).toBe("left");
     expect(login(server.asked.at(-1) ?? { headers: new Map() })).toContain('"new"');
+  });
+
+  test("that has worked is made anew for the farewell, too, or the session would stand there until its timeout", async () => {
+    await using server = await fakeRtsp({
+      DESCRIBE: (asked, times) =>
+        times === 1 ? answer(asked, [`${DIGEST}"old"`], "", "401 No") : answer(asked, [], SDP),
+      TEARDOWN: (asked) =>
+        login(asked).includes('"new"') ? answer(asked) : answer(asked, [`${DIGEST}"new"`], "", "401 No"),
+    });
+    await using playing = beginRtsp({ url: server.url, credentials });
+    await playing.until(({ steps }) => steps.includes("playing"));
+    expect(await playing.leave()).toBe("left");
+    const farewells = server.asked.filter(({ method }) => method === "TEARDOWN");
+    expect(farewells.map((asked) => /nonce="(\w+)"/.exec(login(asked))?.[1])).toEqual(["old", "new"]);
   });
 
   test("shown as a digest is not told as it is, whoever asks for that in the midst of the session", async () => {

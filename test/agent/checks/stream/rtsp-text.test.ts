@@ -332,6 +332,11 @@ describe("a challenge", () => {
   });
 });
 
+test("a phrase that repeats what we asked for tells nothing of its query", () => {
+  const reply = messageOf("RTSP/1.0 404 no /cam?token=canary here");
+  expect(reply).toMatchObject({ phrase: "no /cam?… here" });
+});
+
 test("a failure tells the phrase of the server cut and on one line", () => {
   const reply = messageOf(`RTSP/1.0 500 ${"x".repeat(500)}`);
   expect(reply.kind === "reply" && reply.phrase).toBe("x".repeat(80));

@@ -15,13 +15,21 @@ const DEAD: Conclusion = { state: "no_media", reason: "no_media", hop: "encoder"
 /** A forwarder that takes in `kbps`, or cannot be asked. */
 function rig() {
   const clock = new HandClock();
-  const state = { kbps: 2_000 as number | undefined, bytes: 0, looks: 0, ways: 0, standing: 0 };
+  const state = {
+    kbps: 2_000 as number | undefined,
+    bytes: 0,
+    looks: 0,
+    ways: 0,
+    standing: 0,
+    signal: undefined as AbortSignal | undefined,
+  };
   const looked: (PassiveFacts | undefined)[] = [];
   const went: object[] = [];
   let lastAt = 0;
   const scout = new Scout({
     clock,
-    look: async () => {
+    look: async (signal) => {
+      state.signal = signal;
       state.looks += 1;
       if (state.kbps === undefined) throw new Failure("DIAL_REFUSED", "nothing listens there");
       state.bytes += (state.kbps / 8) * (clock.now() - lastAt);
@@ -92,7 +100,9 @@ describe("what lies around a stream", () => {
   test("is left alone once it is stopped", async () => {
     const { clock, scout, state } = rig();
     await clock.wind(10_000);
+    expect(state.signal?.aborted).toBe(false);
     scout.stop();
+    expect(state.signal?.aborted).toBe(true);
     const { looks } = state;
     scout.heard(DEAD);
     await clock.wind(60_000);

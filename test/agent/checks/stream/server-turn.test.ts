@@ -20,7 +20,10 @@ test("one at a time for each server, first come first served, others are not hel
   expect(order).toEqual([]);
   first();
   first(); // given back twice is given back once
-  (await second)();
+  const free = await second;
+  await new Promise(setImmediate);
+  expect(order).toEqual(["second"]);
+  free();
   await third;
   expect(order).toEqual(["second", "third"]);
 });

@@ -56,6 +56,9 @@ describe("the platform's side of a channel", () => {
     state.fails = undefined;
     await clock.wind(10_000);
     expect(sip.verdict).toMatchObject({ grade: "ok", holds: "ok" });
+    state.fails = silent;
+    await clock.wind(30_000);
+    expect(sip.verdict).toMatchObject({ grade: "ok", value: 1 }); // counted from nothing
   });
 
   test("that refuses us is asked again after half an hour, or when the password was changed", async () => {

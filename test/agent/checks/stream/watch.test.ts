@@ -131,6 +131,41 @@ describe("a running session", () => {
     expect(server.mostOpen).toBe(1);
   });
 
+  test("counts the minute of the next outage from nothing", async () => {
+    const { clock, server, examiner } = rig();
+    for (let i = 0; i < 3; i += 1) {
+      const begun = server.begun;
+      examiner.sees = DEAD;
+      await clock.wind(62_000);
+      expect(server.begun - begun).toBe(i === 0 ? 2 : 1);
+      examiner.sees = { state: "ok", says: "back" };
+      await clock.wind(10_000);
+    }
+  });
+
+  test("that lasted is asked for again at once, however often it failed before", async () => {
+    const { clock, server } = rig();
+    server.refuses = () => new Failure("STREAM_TIMEOUT", "no answer to DESCRIBE", { facts: { step: "described" } });
+    await clock.wind(300_000);
+    server.refuses = undefined;
+    while (server.open === 0) await clock.wind(1_000);
+    await clock.wind(30_000);
+    server.end(new Failure("STREAM_ENDED", "BYE", { facts: { how: "bye" } }));
+    await clock.wind(600);
+    expect(server.open).toBe(1);
+  });
+
+  test("is not begun before its time by somebody who wants a look: the pause after a failure protects the server", async () => {
+    const { clock, server, watch, state } = rig();
+    state.mode = "sampled";
+    server.refuses = () => new Failure("STREAM_TIMEOUT", "no answer to DESCRIBE", { facts: { step: "described" } });
+    await clock.wind(40_000);
+    const { begun } = server;
+    watch.lookNow();
+    await clock.wind(1_000);
+    expect(server.begun).toBe(begun);
+  });
+
   test("ended by the other side is begun again, the fault standing until something is proven", async () => {
     const { clock, server, examiner, watch } = rig();
     await clock.wind(40_000);
@@ -152,6 +187,12 @@ describe("a running session", () => {
     expect(watch.conclusion.state).toBe("ok");
     await clock.wind(10_000);
     expect(watch.conclusion.state).toBe("unknown");
+    const { tries } = watch;
+    await clock.wind(60_000); // and somebody must be told, though it is one session
+    expect(watch.tries - tries).toBe(3);
+    examiner.sees = { state: "ok", says: "25 frames a second" };
+    await clock.wind(120_000);
+    expect(watch.tries - tries).toBe(3);
   });
 
   test("is ended politely when the watch stops, and never again begun", async () => {
@@ -217,6 +258,27 @@ describe("sampled", () => {
     expect(server.open).toBe(1);
     await clock.wind(2_000);
     expect(server.open).toBe(0);
+  });
+
+  test("a sample goes on till the keyframe that is waited for has come", async () => {
+    const { clock, server, examiner, state } = rig();
+    state.mode = "sampled";
+    examiner.wants = true;
+    await clock.wind(12_000);
+    expect(server.open).toBe(1);
+    examiner.wants = false;
+    await clock.wind(500);
+    expect(server.open).toBe(0);
+  });
+
+  test("somebody who wants a look gets it in the pause between two samples", async () => {
+    const { clock, server, watch, state } = rig();
+    state.mode = "sampled";
+    await clock.wind(10_000);
+    expect(server.open).toBe(0);
+    watch.lookNow();
+    await clock.wind(1);
+    expect(server.open).toBe(1);
   });
 
   test("the change to continuous begins a session at once, and the one back ends it", async () => {
