@@ -69,13 +69,11 @@ ${misses(found)}
 /** Why a figure is not what it must be, by the beginning of its name. */
 const REASONS: Readonly<Record<string, string>> = {
   "agent: CPU":
-    "waking up is dear here: the row `node-1s-timer` among the peers is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches. Following a log of two lines a second and the kernel's own costs 1.1 s/h of the fast tier (seen by leaving it out); no other check that is new stands out. With the spine alone it was 1.35 and 3.89 s/h.",
+    "waking up is dear here: the row `node-1s-timer` among the peers is an empty Node with one timer a second and nothing else. What a round adds to it runs with cold caches. With the spine alone it was 1.35 and 3.89 s/h, with all checks before the slow rounds went along with the fast ones 1.88 and 5.19. What is left of a fast round is mostly one look at five processes.",
   "aggregator: 10000 devices":
     "at this pace messages come nearly one by one: a wake-up, a packet and a part of a transaction each. At full rate a message costs half as much (see the line above).",
   "agent: own memory (anon) after":
     "V8 lets 8 MB of garbage gather in the old generation before it looks; what lives is about 10 MB throughout (`node --trace-gc`).",
-  "agent: start to first":
-    "most of it is processor time (the line below), 40 ms of that the start of an empty Node; the checks that came since the spine made it 40 ms longer.",
   "flash written online":
     "each alarm is one 4 kB page, synced at once; ext4 adds its journal for the file's time of change. The mount option `lazytime` should save that (not measured).",
 };

@@ -34,7 +34,8 @@ export const streamsCost = bench({
     await using broker = await startTlsBroker(folder.path);
     await using server = await serveFullHd();
     const { url } = server;
-    const order = { warm, seconds, broker, url, folder: folder.path };
+    const sessions = (): number => server.gst.sessions();
+    const order = { warm, seconds, broker, url, sessions, folder: folder.path };
     // one after the other, so that none takes the caches of another; the peers in the run of four streams
     const runs = [
       () => [agent("agent-0", order, 0, "continuous")],
@@ -56,6 +57,8 @@ interface Order {
   seconds: number;
   broker: TlsBroker;
   url: string;
+  /** How many the server has now. */
+  sessions: () => number;
   folder: string;
 }
 
@@ -63,6 +66,8 @@ interface Order {
 interface Candidate extends Disposable {
   name: string;
   streams: number;
+  /** Sessions that stand all the time. */
+  sessions: number;
   group: Group;
   /** Whose memory counts; of a peer that is started anew for each sample there is none that stays. */
   pid: number | undefined;
@@ -87,7 +92,7 @@ function agent(name: string, { broker, url, folder }: Order, streams: number, mo
       stream: { targets, budget: { continuousUpTo: 32, cpuPct: 100 } },
     },
   });
-  return started(name, streams, argv, join(own, "log"), { env });
+  return started(name, streams, argv, join(own, "log"), { env, sessions: mode === "continuous" ? streams : 0 });
 }
 
 /** What a script of cron would do: ffprobe looks at the packets for five seconds, once a minute. */
@@ -108,7 +113,7 @@ function decoder({ url, folder }: Order): Candidate {
     ...[programPath("ffmpeg"), "-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-i", url],
     ...["-vf", "freezedetect=n=-60dB:d=2,blackdetect=d=2", "-an", "-f", "null", "-"],
   ];
-  return started("ffmpeg-decoding", 1, argv, join(folder, "ffmpeg.log"), { counts: true });
+  return started("ffmpeg-decoding", 1, argv, join(folder, "ffmpeg.log"), { counts: true, sessions: 1 });
 }
 
 function started(
@@ -119,19 +124,23 @@ function started(
   {
     env = {},
     counts = env["NODE_COMPILE_CACHE"] !== undefined,
-  }: { env?: Readonly<Record<string, string>>; counts?: boolean } = {},
+    sessions = 0,
+  }: { env?: Readonly<Record<string, string>>; counts?: boolean; sessions?: number } = {},
 ): Candidate {
   const group = makeGroup(`streams-${name}`);
   const { pid } = group.start(argv, log, env);
-  return { name, streams, group, pid: counts ? pid : undefined, [Symbol.dispose]: () => group[Symbol.dispose]() };
+  const end = (): void => group[Symbol.dispose]();
+  return { name, streams, sessions, group, pid: counts ? pid : undefined, [Symbol.dispose]: end };
 }
 
 /** Runs them at once and ends them. */
-async function measure(candidates: readonly Candidate[], { warm, seconds }: Order): Promise<Row[]> {
+async function measure(candidates: readonly Candidate[], { warm, seconds, sessions }: Order): Promise<Row[]> {
   using running = new DisposableStack();
   for (const one of candidates) running.use(one);
   tell(`${candidates.map(({ name }) => name).join(", ")}: ${warm} s to warm up, ${seconds} s`);
   await systemClock.sleep(warm * 1_000);
+  const due = candidates.reduce((sum, one) => sum + one.sessions, 0);
+  if (sessions() < due) throw new Error(`${sessions()} sessions stand of ${due}: what is to be measured is not there`);
   const before = candidates.map(({ group }) => group.cpuS());
   const memories = candidates.map((): Memory[] => []);
   const began = systemClock.now();

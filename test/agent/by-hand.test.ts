@@ -38,11 +38,11 @@ test("on this very machine, with every check on, as a person at the device would
   for (const [lang, words] of [
     [
       "zh",
-      /^检查 +对象 +状态 +依据\n[\s\S]*\n无此项: [\s\S]*\n共 17 项检查、\d+ 个对象：.*\n\n(正常|警告|严重|未知)\n$/,
+      /^检查 +对象 +状态 +依据\n[\s\S]*\n无此项: [\s\S]*\n共 18 项检查、\d+ 个对象：.*\n\n(正常|警告|严重|未知)\n$/,
     ],
     [
       "en",
-      /^check +subject +state +evidence\n[\s\S]*\nnot present: [\s\S]*\n17 checks, \d+ subjects: .*\n\n(OK|WARNING|CRITICAL|UNKNOWN)\n$/,
+      /^check +subject +state +evidence\n[\s\S]*\nnot present: [\s\S]*\n18 checks, \d+ subjects: .*\n\n(OK|WARNING|CRITICAL|UNKNOWN)\n$/,
     ],
   ] as const) {
     using folder = tempFolder();
@@ -130,7 +130,7 @@ describe("vigil-agent daily", () => {
     expect(await daily({ ...parts, json: true })).toBe(0);
     const message = DailyCheck.parse({ ...JSON.parse(said[0] ?? ""), boot: "01JD0000000000000000000000", seq: 1 });
     expect(message).toMatchObject({ agent: "9.9.9", config_hash: expect.stringMatching(/^[0-9a-f]{64}$/) });
-    expect(new Set(message.checks.map(({ check: id }) => id)).size).toBe(18);
+    expect(new Set(message.checks.map(({ check: id }) => id)).size).toBe(19);
     expect(message.checks).toContainEqual(expect.objectContaining({ check: "wear", state: "disabled" }));
     expect(message.checks).toContainEqual(expect.objectContaining({ check: "memory", subject: "ram", state: "ok" }));
   });
