@@ -52,7 +52,7 @@ describe("what may be probed", () => {
   });
 
   test("a password file without its user is told by its flags", async () => {
-    const { code, err } = await probe("rtsp://127.0.0.1/main", "--password-file", "/root/password");
+    const { code, err } = await probe("rtsp://127.0.0.1/main", "--password-file", "/etc/vigil/encoder.password");
     expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/--password-file needs --user NAME/) });
     expect(err).not.toContain("{");
   });

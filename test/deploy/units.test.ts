@@ -41,6 +41,16 @@ for (const name of UNITS) {
   });
 }
 
+test.skipIf(skip)(
+  "the drop-in for video streams is understood on top of the agent's unit, and gives it more memory",
+  () => {
+    const [unit, more] = [read("vigil-agent.service"), read("vigil-agent.service.d/streams.conf")];
+    expect(verify("vigil-agent.service", `${unit}\n${more}`)).toEqual([]);
+    const limit = (text: string): number => Number(/^MemoryMax=(\d+)M$/m.exec(text)?.[1]);
+    expect(limit(more)).toBeGreaterThan(limit(unit));
+  },
+);
+
 test("the agent's unit keeps the budget of docs/performance.md and lets the checks see the machine", () => {
   const lines = read("vigil-agent.service").split("\n");
   for (const line of ["MemoryMax=56M", "Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"]) {
