@@ -126,6 +126,7 @@ export class VideoUnits {
     // (config-interval=-1) repeats them before each slice of one keyframe: which it was the next slice tells.
     const after = this.#pictures >= this.#sets.picturesInUnit && this.#sliced;
     if (after && (this.#kind === DELIMITER || this.#kind === SEI)) this.#next();
+    if (this.#kind === DELIMITER && !this.#sliced) this.#drop();
     this.#between = after && this.#kind === PARAMETERS;
     this.#count(this.#h265 ? 2 : 1);
     this.#gathering = this.#kind === PARAMETERS || this.#kind === SEI;
@@ -244,6 +245,12 @@ export class VideoUnits {
     this.#pictures = 0;
     this.#size += this.#betweenSize;
     this.#betweenSize = 0;
+  }
+
+  /** A unit begins here (H.264 §7.4.1.2.3): what came before it without a picture is what a gap left of another. */
+  #drop(): void {
+    this.#size = 0;
+    this.#recovery = -1;
   }
 
   /** Tells the frame, if there is one. */
