@@ -7,6 +7,7 @@ import type { Logger } from "../platform/log.ts";
 import type { Machine } from "../platform/machine.ts";
 import type { Notifier } from "../platform/notify.ts";
 import { type Redact, redactor } from "../platform/redact.ts";
+import type { RidingClock } from "../platform/riding-clock.ts";
 import type { RunProgram } from "../platform/run.ts";
 import type { Draft } from "../protocol/record.ts";
 import { explain } from "./alarms/causes.ts";
@@ -43,7 +44,8 @@ export interface AgentParts {
   /** SHA-256 of the config file, told in `info`. */
   configHash: string;
   version: string;
-  clock: Clock;
+  /** Where it can, it is told when the machine is awake, and long waits end then. */
+  clock: Clock & Partial<RidingClock>;
   log: Logger;
   machine: Machine;
   /** In [0, 1). */
@@ -144,7 +146,10 @@ export async function runAgent(parts: AgentParts, stop: AbortSignal): Promise<vo
     onTick: ({ tier, lateMs }: Tick) => {
       self.late(lateMs);
       watchdog.tick();
-      if (tier === "slow") slowTicks += 1;
+      if (tier === "slow") {
+        slowTicks += 1;
+        clock.tick?.();
+      }
       if (slowTicks >= TIDY_EVERY_TICKS) {
         slowTicks = 0;
         parts.tidyHeap();

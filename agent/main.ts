@@ -10,6 +10,7 @@ import { openLog } from "../platform/log.ts";
 import { machineAt } from "../platform/machine.ts";
 import { openNotifier, readSupervision } from "../platform/notify.ts";
 import { redactor } from "../platform/redact.ts";
+import { ridingClock } from "../platform/riding-clock.ts";
 import { slotAt } from "../platform/slot.ts";
 import { heapTidier } from "../platform/tidy-heap.ts";
 import { Failure } from "../protocol/failure.ts";
@@ -56,7 +57,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
   const text = await readConfigText(file);
   const { config, checks } = await parseRunConfig(text, file);
   const { openJournal } = await import("./outbox/journal.ts");
-  const clock = systemClock;
+  const clock = ridingClock(systemClock, 1.1 * config.rounds.slowMs); // a slow round may come late by its jitter
   const log = openLog(config.logLevel, "agent", redactor(config.secretWords));
   const supervision = readSupervision(process.env, process.pid);
   const { stateDir, outbox: limits } = config;
@@ -84,7 +85,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
         const { runProgram } = await import("../platform/run.ts");
         return runProgram(
           { ...order, signal: order.signal === undefined ? stop : AbortSignal.any([stop, order.signal]) },
-          clock,
+          systemClock,
         );
       },
       follow: async (order) => (await import("../platform/follow-program.ts")).followProgram(order),
@@ -98,7 +99,7 @@ async function run(file: string, stop: AbortSignal): Promise<number> {
         const { runInventory } = await import("./inventory.ts");
         const { runProgram } = await import("../platform/run.ts");
         return runInventory(
-          (order) => runProgram({ ...order, signal }, clock),
+          (order) => runProgram({ ...order, signal }, systemClock),
           [...SELF, "inventory", "--save", "--config", file],
         );
       },

@@ -28,6 +28,8 @@ export interface Space {
 export interface Source {
   /** The whole text, or undefined when the file (or the process behind it) is gone. Throws MACHINE_READ. */
   read(): string | undefined;
+  /** Its first byte, as it is now; undefined when the file is empty or gone. Costs half of reading it. Throws MACHINE_READ. */
+  first(): number | undefined;
   close(): void;
 }
 
@@ -93,6 +95,7 @@ function orAbsent<T>(path: string, absent: T, work: () => T): T {
 }
 
 const MOST_BYTES = 1 << 20;
+const oneByte = Buffer.allocUnsafeSlow(1);
 let shared = Buffer.allocUnsafeSlow(16_384); // one buffer for all reads: a fresh one each time grew the heap by 50 MB (docs/performance.md)
 
 /**
@@ -116,7 +119,7 @@ function readAll(fd: number, whole: boolean): string {
 
 /** What the kernel writes as one piece. Everything else may end a read between two records (seq_file with an iterator). */
 const WHOLE =
-  /^\/proc\/(\d+|self)\/(stat|status)$|^\/proc\/(stat|meminfo|loadavg|uptime)$|^\/proc\/pressure\/|^\/sys\//;
+  /^\/proc\/(\d+|self)\/(stat|statm|status)$|^\/proc\/(stat|meminfo|loadavg|uptime)$|^\/proc\/pressure\/|^\/sys\//;
 
 const isWhole = (path: string): boolean => WHOLE.test(path);
 
@@ -206,16 +209,28 @@ function keptOpen(path: string, place: string): Source {
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
   };
+  const opened = (): number => {
+    fd ??= openSync(place, "r");
+    return fd;
+  };
+  const failed = (cause: unknown): undefined => {
+    if (GONE.has(errno(cause))) return undefined;
+    close(); // a stale descriptor must not outlive its fault
+    throw unreadable(path, cause);
+  };
   return {
-    read: () => {
+    read() {
       try {
-        return orAbsent(path, undefined, () => {
-          fd ??= openSync(place, "r");
-          return readAll(fd, whole);
-        });
-      } catch (failure) {
-        close(); // a stale descriptor must not outlive its fault
-        throw failure;
+        return readAll(opened(), whole);
+      } catch (cause) {
+        return failed(cause);
+      }
+    },
+    first() {
+      try {
+        return readSync(opened(), oneByte, 0, 1, 0) === 1 ? oneByte[0] : undefined;
+      } catch (cause) {
+        return failed(cause);
       }
     },
     close,

@@ -1,6 +1,13 @@
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { type IClientOptions, type IConnackPacket, type IPublishPacket, MqttClient, type Packet } from "mqtt";
+import {
+  type IClientOptions,
+  type IConnackPacket,
+  type IPublishPacket,
+  MqttClient,
+  type Packet,
+  type TimerVariant,
+} from "mqtt";
 import { Failure } from "../protocol/failure.ts";
 import type { Broker, LinkOptions, Outgoing } from "./broker-link.ts";
 import type { Clock } from "./clock.ts";
@@ -324,7 +331,33 @@ function dial({ host, port, tls }: Broker, { secureContext }: LinkFiles): Socket
   return socket;
 }
 
-function clientOptions({ options, files, link }: ConnectionParts): IClientOptions {
+/** The timer of mqtt.js's pings, on our clock. */
+function timersOf(clock: Clock): Exclude<IClientOptions["timerVariant"], TimerVariant | undefined> {
+  const running = new Map<number, () => void>();
+  let last = 0;
+  const plan = (id: number, everyMs: number, work: () => void): void => {
+    running.set(
+      id,
+      clock.after(everyMs, () => {
+        plan(id, everyMs, work);
+        work();
+      }),
+    );
+  };
+  return {
+    set(work, everyMs = 0) {
+      last += 1;
+      plan(last, everyMs, () => work());
+      return last;
+    },
+    clear(id) {
+      running.get(id)?.();
+      running.delete(id);
+    },
+  };
+}
+
+function clientOptions({ options, files, link, clock }: ConnectionParts): IClientOptions {
   const { clientId, keepaliveS, sessionExpiryS, receiveMaximum, username } = options;
   const { topic, payload, qos, retain = false, expiryS, delayS } = options.will(link);
   return {
@@ -332,6 +365,7 @@ function clientOptions({ options, files, link }: ConnectionParts): IClientOption
     clientId,
     clean: false,
     keepalive: keepaliveS,
+    timerVariant: timersOf(clock),
     reschedulePings: false, // a ping each period, also while PUBACKs come: its answer is the line's round trip
     reconnectPeriod: 0,
     resubscribe: false,

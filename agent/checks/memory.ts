@@ -211,6 +211,8 @@ function fieldOf(text: string, name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
+const PSI = [/^some avg10=(\d{1,3}(?:\.\d{1,6})?) /m, /^full avg10=(\d{1,3}(?:\.\d{1,6})?) /m] as const;
+
 /** Shares of the last 10 s spent waiting, percent. */
 export interface Pressure {
   some: number;
@@ -219,8 +221,8 @@ export interface Pressure {
 
 /** Reads a file of /proc/pressure; undefined when it is not one. */
 export function readPressure(text: string): Pressure | undefined {
-  const [some, full] = ["some", "full"].map((kind) => {
-    const found = new RegExp(`^${kind} avg10=(\\d{1,3}(?:\\.\\d{1,6})?) `, "m").exec(text)?.[1];
+  const [some, full] = PSI.map((kind) => {
+    const found = kind.exec(text)?.[1];
     return found === undefined ? undefined : Math.min(100, Number(found));
   });
   return some === undefined ? undefined : { some, full };

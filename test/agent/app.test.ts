@@ -29,7 +29,7 @@ function machineOf(files: Record<string, string | Failure>): Machine {
   return {
     at: (path) => path,
     read,
-    source: (path) => ({ read: () => read(path), close: () => undefined }),
+    source: (path) => ({ read: () => read(path), first: () => read(path)?.charCodeAt(0), close: () => undefined }),
     list: () => [],
     link: () => undefined,
     stat: () => undefined,

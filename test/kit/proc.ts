@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { parseStat } from "../../agent/checks/process/stat.ts";
 import type { Machine } from "../../platform/machine.ts";
 
 /** A process as /proc/PID/stat tells it; what is left out is that of a quiet process. */
@@ -28,11 +29,24 @@ export function statText({
   return `${pid} (${comm}) ${[...upToTimes, ...afterTimes].join(" ")} 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n`;
 }
 
-/** A captured tree whose held-open files answer as the kernel's do: gone once the process or device behind them is. */
+/**
+ * A captured tree whose held-open files answer as the kernel's do: gone once the process or device behind them is. A statm
+ * that is not there is made of its stat, with 2 MiB resident.
+ */
 export const asKernel = (machine: Machine): Machine => ({
   ...machine,
   source(path) {
     const source = machine.source(path);
-    return { ...source, read: () => (existsSync(machine.at(path)) ? source.read() : undefined) };
+    const there = (): string | undefined => (existsSync(machine.at(path)) ? source.read() : undefined);
+    const stat = path.endsWith("/statm") ? path.slice(0, -1) : undefined;
+    let begun: number | undefined;
+    const read = (): string | undefined => {
+      if (stat === undefined) return there();
+      const now = parseStat(machine.read(stat) ?? "");
+      begun ??= now?.startTicks;
+      if (now === undefined || now.startTicks !== begun) return undefined; // of a process that is gone, whoever has its pid
+      return "ZXx".includes(now.state) ? "0 0 0 0 0 0 0\n" : (there() ?? "2000 512 100 10 0 200 0\n");
+    };
+    return { ...source, read, first: () => read()?.charCodeAt(0) };
   },
 });

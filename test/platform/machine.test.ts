@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../platform/clock.ts";
 import { machineAt } from "../../platform/machine.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { run } from "../kit/peers.ts";
@@ -37,6 +40,27 @@ describe("a file of the machine", () => {
     writeFileSync(join(folder.path, "proc/stat"), "short");
     expect(source.read()).toBe("short");
     source.close();
+  });
+
+  test("held open tells its first byte: that of a running process, a zombie's, and none once it is gone", async () => {
+    // the shell becomes a sleep, which buries nobody
+    const parent = spawn("/bin/sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [said] = (await once(parent.stdout, "data")) as [Buffer];
+    const machine = machineAt();
+    const own = machine.source(`/proc/${parent.pid}/statm`);
+    const childs = machine.source(`/proc/${Number(String(said))}/statm`);
+    for (const statm of [own, childs]) {
+      expect(statm.first()).toBeGreaterThan(0x30);
+      expect(statm.first()).toBe(statm.read()?.charCodeAt(0));
+    }
+    while (childs.first() !== 0x30) await systemClock.sleep(20);
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+    expect(own.first()).toBeUndefined();
+    expect(machine.source("/proc/none/statm").first()).toBeUndefined();
+    for (const statm of [own, childs]) statm.close();
   });
 
   test("that is not there is undefined, one that cannot be read a typed failure with its path", () => {

@@ -32,6 +32,8 @@ interface Watched {
   totalBytes: number;
 }
 
+/** While all is well and nothing crosses a threshold the figures are renewed so often. */
+const FIGURES_MS = 60_000;
 const NO_ANSWERS: ReadonlyMap<string, Answer> = new Map();
 /** Error numbers that name a fault of the disk or the mount; others say only that we cannot look. */
 const IO_FAULTS = new Set(["EIO", "ENXIO", "ENODEV"]);
@@ -74,6 +76,9 @@ class DiskJudge implements Judge {
   readonly #probes: WriteProbes;
   readonly #askRemote: AskRemote;
   #seen = "";
+  #last: readonly Verdict[] | undefined;
+  /** So long the last verdicts may stand, monotonic ms. */
+  #restUntil = 0;
   #mounted: ReadonlySet<string> = new Set();
   #watched = new Map<string, Watched>();
 
@@ -103,10 +108,28 @@ class DiskJudge implements Judge {
   judge(signal: AbortSignal): readonly Verdict[] | Promise<readonly Verdict[]> {
     signal.throwIfAborted();
     this.#look();
+    if (this.#last !== undefined && this.#clock.now() < this.#restUntil && this.#isCalm()) return this.#last;
+    this.#last = undefined;
     const asking = this.#ask(signal);
     const writing = this.#tryWriting(signal);
-    if (asking === undefined && writing === undefined) return this.#verdicts(NO_ANSWERS);
+    if (asking === undefined && writing === undefined) {
+      const verdicts = this.#verdicts(NO_ANSWERS);
+      if (verdicts.every(isWell)) this.#last = verdicts;
+      this.#restUntil = Math.min(this.#clock.now() + FIGURES_MS, this.#probes.restUntil());
+      return verdicts;
+    }
     return Promise.all([asking ?? NO_ANSWERS, writing]).then(([answers]) => this.#verdicts(answers));
+  }
+
+  /** Whether every volume is one that cannot hang, and no threshold was crossed since it was judged. */
+  #isCalm(): boolean {
+    try {
+      for (const { calm, volume } of this.#watched.values())
+        if (calm === undefined || !isCalm(calm, this.#machine.space(volume.mount.point))) return false;
+      return true;
+    } catch {
+      return false; // why is told when it is judged
+    }
   }
 
   #verdicts(answers: ReadonlyMap<string, Answer>): Verdict[] {
@@ -145,6 +168,7 @@ class DiskJudge implements Judge {
       });
     }
     this.#seen = text;
+    this.#last = undefined;
   }
 
   #ask(signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> | undefined {
@@ -227,6 +251,8 @@ class DiskJudge implements Judge {
   }
 }
 
+const isWell = (verdict: Verdict): boolean =>
+  verdict.state === "judged" && verdict.grade === "ok" && verdict.holds === "ok";
 const takesWrites = ({ readonly, emergency }: Mount): boolean => !readonly && !emergency;
 const isVital = ({ mount, holdsState }: Volume): boolean => mount.point === "/" || holdsState;
 

@@ -19,6 +19,8 @@ export type Written = WriteOutcome | { ended: "late"; forMs: number };
 export interface WriteProbes {
   /** Starts what is due and waits for it up to `waitMs`; what takes longer goes on by itself. Undefined where nothing is due. */
   round(wanted: readonly Wanted[], waitMs: number, signal: AbortSignal): Promise<void> | undefined;
+  /** Nothing is to be begun before, nor is at work: monotonic ms. */
+  restUntil(): number;
   /** The last result; undefined before the first. */
   of(point: string): Written | undefined;
   close(): void;
@@ -72,6 +74,7 @@ export function openProbes(probe: (folder: string) => Promise<WriteOutcome>, clo
       });
       return within(work, waitMs, clock, signal).then(() => undefined);
     },
+    restUntil: () => (work === undefined ? Math.min(...[...known.values()].map(({ dueAt }) => dueAt)) : 0),
     of(point) {
       const forMs = running?.point === point ? clock.now() - running.since : 0;
       return forMs >= LATE_MS && known.has(point) ? { ended: "late", forMs } : known.get(point)?.outcome;

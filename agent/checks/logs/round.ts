@@ -25,6 +25,8 @@ const ROUND_MS = 100;
 const SEARCH_AGAIN_MS = 600_000;
 /** What changes by itself, with time, is looked at so often. */
 const RECKON_MS = 5_000;
+/** A quiet log's place is kept so often: whoever is killed before reads so much of it again, and counts it once. */
+const SAVE_MS = 60_000;
 
 /** Alarms that come and go cost the flash no more than one write in so long. */
 const FLASH_PAUSE_MS = 600_000;
@@ -37,6 +39,8 @@ interface Post {
   beyond: string | undefined;
   /** Lost so far, as it was judged last. */
   lost: number;
+  /** Files it consists of: more than one where some were rotated away. */
+  pieces: number;
   verdict: SourceVerdict;
 }
 
@@ -59,10 +63,12 @@ export class LogRounds implements Judge {
   #isBusy = false;
   /**
    * Lines came in which nothing was found: place and counts are kept together, so whoever starts from an older place counts
-   * the same again. That may wait for the next reckoning, which spares most rounds their write.
+   * the same again. That may wait, which spares most rounds their write.
    */
   #unsaved = false;
   #reckonAt = 0;
+  #saveAt = 0;
+  #isJournalKept = false;
   #boot = "";
   /** Added to the clock's time: milliseconds since the machine's boot, which every process here counts alike. */
   #sinceBootMs = 0;
@@ -165,6 +171,7 @@ export class LogRounds implements Judge {
       file,
       beyond: undefined,
       lost: file.state.lostBytes + file.state.cuts,
+      pieces: file.state.pieces.length,
       verdict: new SourceVerdict(path, begun(from === "end")),
     };
     this.#posts.set(path, post);
@@ -198,9 +205,12 @@ export class LogRounds implements Judge {
     this.#reckonAt = now + RECKON_MS;
     let verdicts = this.#verdicts(now);
     const before = this.#unkept;
-    if (this.#mustSave || this.#unsaved) this.#save();
-    this.#mustSave = false;
-    this.#unsaved = false;
+    if (this.#mustSave || (this.#unsaved && (this.#isBusy || now >= this.#saveAt))) {
+      this.#save();
+      this.#mustSave = false;
+      this.#unsaved = false;
+      this.#saveAt = now + SAVE_MS;
+    }
     if (this.#unkept !== before) verdicts = this.#verdicts(now);
     this.#flash(now);
     if (verdicts.length !== this.#last.length || verdicts.some((verdict, i) => verdict !== this.#last[i]))
@@ -232,12 +242,22 @@ export class LogRounds implements Judge {
       if (post?.beyond !== undefined || post?.file.poll(now, budget) !== true) continue;
       moved = true;
       const lost = post.file.state.lostBytes + post.file.state.cuts;
-      this.#mustSave ||= lost !== post.lost;
+      const pieces = post.file.state.pieces.length;
+      this.#mustSave ||= lost !== post.lost || pieces !== post.pieces;
       post.lost = lost;
+      post.pieces = pieces;
     }
     moved = this.#pollKernel(now, budget.more) || moved;
-    moved = this.#journal?.log.poll() || moved;
+    moved = this.#pollJournal() || moved;
     this.#isBusy = ROUND_BYTES - budget.bytes >= BUSY_BYTES || !budget.more();
+    return moved;
+  }
+
+  #pollJournal(): boolean {
+    const log = this.#journal?.log;
+    const moved = log?.poll() === true;
+    // without a place to come back to, the next start would begin at its end
+    this.#mustSave ||= log?.cursor !== undefined && !this.#isJournalKept;
     return moved;
   }
 
@@ -297,6 +317,7 @@ export class LogRounds implements Judge {
         tallies: Object.fromEntries([...this.#tallies].map(([id, tally]) => [id, tally.state])),
       });
       this.#unkept = undefined;
+      this.#isJournalKept = this.#journal?.log.cursor !== undefined;
     } catch (cause) {
       this.#unkept = cause instanceof Error ? cause.message : String(cause);
     }

@@ -45,7 +45,7 @@ const Config = z.strictObject({
   /** What is known of an interface, by its name. Virtual ones (bond, VLAN, bridge) are judged only when named here. */
   interfaces: z._default(z.record(name, Interface), {}),
   /** Counters, speed and addresses are looked at so often. */
-  figuresEveryMs: ms(100, HOUR, 30_000),
+  figuresEveryMs: ms(100, HOUR, 60_000),
   /** A state must last so long before it is what is usual for this device. */
   learnMs: ms(0, 24 * HOUR, 600_000),
   /** A changed address is shown for so long; then it is the usual one. */

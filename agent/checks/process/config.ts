@@ -71,6 +71,7 @@ export const ProcessConfig = z.strictObject({
   /** So long after the machine's start a process that never ran yet raises no alarm. */
   bootGraceMs: ms(0, 60_000),
   figuresEveryMs: ms(1_000, 10_000),
+  /** Open files and processor time. */
   descriptorsEveryMs: ms(1_000, 60_000),
   growthWindowMs: ms(60_000, 21_600_000),
 });

@@ -1,7 +1,7 @@
 import type { Machine } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { Trail } from "../trend.ts";
-import { parseOpenFilesLimit, parseRss } from "./stat.ts";
+import { pageBytes, parseOpenFilesLimit, parseStat, residentPages } from "./stat.ts";
 import type { Known } from "./watched.ts";
 
 /** Clock ticks a second in /proc: 100 on every machine we know, whatever the kernel's own tick. */
@@ -37,6 +37,8 @@ export class ProcessFigures {
   #figuresAtMs = Number.NEGATIVE_INFINITY;
   #descriptorsAtMs = Number.NEGATIVE_INFINITY;
   #ticks = new Map<number, number>();
+  /** Bytes of a page of memory on this machine. */
+  #pageBytes: number | undefined;
   #used: Figures = {};
   #open: Figures = {};
 
@@ -65,21 +67,22 @@ export class ProcessFigures {
 
   /** The figures as last measured, renewed where it is time. Throws Failure MACHINE_READ. */
   of(processes: readonly Known[], nowMs: number): Figures {
-    if (nowMs - this.#figuresAtMs >= this.#pace.figuresEveryMs) this.#measure(processes, nowMs);
+    const measured = processes.slice(0, MOST_MEASURED);
     if (nowMs - this.#descriptorsAtMs >= this.#pace.descriptorsEveryMs) {
+      const cpuPct = this.#cpu(measured, nowMs);
       this.#descriptorsAtMs = nowMs;
-      this.#open = this.#descriptors(processes, nowMs);
+      this.#open = { ...this.#descriptors(measured, nowMs), ...(cpuPct === undefined ? {} : { cpuPct }) };
     }
+    if (nowMs - this.#figuresAtMs >= this.#pace.figuresEveryMs) this.#measure(measured, nowMs);
     return { ...this.#used, ...this.#open };
   }
 
   #measure(processes: readonly Known[], nowMs: number): void {
     let rssBytes: number | undefined;
-    for (const { pid } of processes.slice(0, MOST_MEASURED)) {
-      const rss = parseRss(this.#machine.read(`/proc/${pid}/status`) ?? "");
-      if (rss !== undefined) rssBytes = (rssBytes ?? 0) + rss;
+    for (const { pulse } of processes) {
+      const pages = residentPages(pulse.read() ?? "");
+      if (pages !== undefined && this.#pageBytes !== undefined) rssBytes = (rssBytes ?? 0) + pages * this.#pageBytes;
     }
-    const cpuPct = this.#cpu(processes, nowMs);
     this.#figuresAtMs = nowMs;
     if (rssBytes !== undefined && nowMs - this.#sampledAtMs >= this.#sampleEveryMs) {
       this.#growth.add(nowMs, rssBytes);
@@ -89,7 +92,6 @@ export class ProcessFigures {
     this.#used = {
       ...(rssBytes === undefined ? {} : { rssBytes }),
       ...(perMs === undefined ? {} : { growthBytesPerHour: perMs * 3_600_000 }),
-      ...(cpuPct === undefined ? {} : { cpuPct }),
     };
   }
 
@@ -99,12 +101,15 @@ export class ProcessFigures {
 
   /** Percent of one core, over the processes that lived the whole time. */
   #cpu(processes: readonly Known[], nowMs: number): number | undefined {
-    const seconds = (nowMs - this.#figuresAtMs) / 1000;
+    const seconds = (nowMs - this.#descriptorsAtMs) / 1000;
     let used = 0;
     const ticks = new Map<number, number>();
-    for (const { pid, cpuTicks } of processes) {
-      ticks.set(pid, cpuTicks);
-      used += Math.max(0, cpuTicks - (this.#ticks.get(pid) ?? cpuTicks));
+    for (const { pid, startTicks, pulse } of processes) {
+      const stat = parseStat(this.#machine.read(`/proc/${pid}/stat`) ?? "");
+      if (stat?.startTicks !== startTicks) continue;
+      this.#pageBytes ??= pageBytes(pulse.read() ?? "", stat.sizeBytes);
+      ticks.set(pid, stat.cpuTicks);
+      used += Math.max(0, stat.cpuTicks - (this.#ticks.get(pid) ?? stat.cpuTicks));
     }
     this.#ticks = ticks;
     return Number.isFinite(seconds) && seconds > 0 ? (100 * used) / TICKS_PER_S / seconds : undefined;
@@ -115,7 +120,7 @@ export class ProcessFigures {
     nowMs: number,
   ): Pick<Figures, "fds" | "fdsPct" | "fdsLimit" | "growthFdsPerHour"> {
     const counted: { fds: number; limit: number | undefined }[] = [];
-    for (const { pid } of processes.slice(0, MOST_MEASURED)) {
+    for (const { pid } of processes) {
       const fds = openFiles(this.#machine, pid);
       if (fds !== undefined)
         counted.push({ fds, limit: parseOpenFilesLimit(this.#machine.read(`/proc/${pid}/limits`) ?? "") });

@@ -70,11 +70,9 @@ class ProcessJudge implements Judge {
 
   judge(): readonly Verdict[] {
     const nowMs = this.#ports.clock.now();
-    for (const post of this.#posts)
-      this.#orUnknown(post, () => {
-        post.because = undefined;
-        if (!post.watched.followUp(nowMs)) post.verdict = undefined;
-      });
+    let calm = true;
+    for (const post of this.#posts) calm = this.#asBefore(post, nowMs) && calm;
+    if (calm) return this.#last;
     const sought = this.#posts.filter(({ watched }) => watched.mustFind(nowMs));
     if (sought.length > 0) this.#find(sought, nowMs);
     const verdicts = this.#posts.map((post) => this.#verdict(post, nowMs));
@@ -97,21 +95,46 @@ class ProcessJudge implements Judge {
       });
   }
 
+  /** Whether nothing is to be done about this watch but to look who lives, and they all do: so it is in nearly every round. */
+  #asBefore(post: Post, nowMs: number): boolean {
+    const was = post.because;
+    post.because = undefined;
+    try {
+      if (!post.watched.followUp(nowMs)) post.verdict = undefined;
+    } catch (error) {
+      this.#unknown(post, error);
+    }
+    return (
+      was === undefined &&
+      post.because === undefined &&
+      post.verdict !== undefined &&
+      !post.watched.mustFind(nowMs) &&
+      this.#stands(post, nowMs)
+    );
+  }
+
   /** A Failure over one watch makes that watch unknown and no other. */
   #orUnknown(post: Post, work: () => void): void {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      post.because = error.message;
-      post.verdict = undefined;
+      this.#unknown(post, error);
     }
+  }
+
+  #unknown(post: Post, error: unknown): void {
+    if (!(error instanceof Failure)) throw error;
+    post.because = error.message;
+    post.verdict = undefined;
+  }
+
+  #stands({ figures, watched, watch }: Post, nowMs: number): boolean {
+    return !figures.due(nowMs) && watched.alive >= watch.min;
   }
 
   /** In most rounds nothing happened to a watch since the last: then the verdict stands as it was. */
   #verdict(post: Post, nowMs: number): Verdict {
-    const stands = post.because === undefined && !post.figures.due(nowMs) && post.watched.alive >= post.watch.min;
-    if (post.verdict !== undefined && stands) return post.verdict;
+    if (post.verdict !== undefined && post.because === undefined && this.#stands(post, nowMs)) return post.verdict;
     this.#orUnknown(post, () => {
       if (post.because === undefined) post.verdict = this.#judgePost(post, nowMs);
     });

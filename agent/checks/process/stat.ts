@@ -7,7 +7,12 @@ export interface ProcStat {
   threads: number;
   /** Start of the process after boot, clock ticks: with the pid it names a process for ever. */
   startTicks: number;
+  /** Size of its address space, bytes; 0 for a zombie. */
+  sizeBytes: number;
 }
+
+/** Room for two whole numbers of 64 bits. */
+const MOST_DIGITS = 42;
 
 /**
  * Parses /proc/PID/stat; undefined when it is not one. The name in parentheses is the process's own choice and may hold
@@ -27,10 +32,12 @@ export function parseStat(text: string): ProcStat | undefined {
     else if (field === 20) threads = Number(text.slice(at, space));
     at = space + 1;
   }
-  const space = text.indexOf(" ", at);
-  const startTicks = Number(space < 0 ? text.slice(at) : text.slice(at, space));
+  const [startTicks = Number.NaN, sizeBytes = 0] = text
+    .slice(at, at + MOST_DIGITS)
+    .split(" ", 2)
+    .map(Number);
   const whole = Number.isSafeInteger(cpuTicks) && Number.isSafeInteger(threads) && Number.isSafeInteger(startTicks);
-  return whole && state > " " ? { state, cpuTicks, threads, startTicks } : undefined;
+  return whole && state > " " ? { state, cpuTicks, threads, startTicks, sizeBytes } : undefined;
 }
 
 /** The name of a process, from /proc/PID/stat (at most 15 bytes of what it calls itself). */
@@ -40,12 +47,22 @@ export const nameOf = (text: string): string => text.slice(text.indexOf("(") + 1
 export const isDead = ({ state, threads }: ProcStat): boolean =>
   state === "X" || state === "x" || (state === "Z" && threads <= 1);
 
-/** VmRSS of /proc/PID/status in bytes; undefined for a zombie or a kernel thread, which have none. */
-export function parseRss(text: string): number | undefined {
-  const at = text.indexOf("\nVmRSS:");
-  if (at < 0) return undefined;
-  const kilobytes = Number.parseInt(text.slice(at + 7, at + 40), 10);
-  return Number.isSafeInteger(kilobytes) && kilobytes >= 0 ? kilobytes * 1024 : undefined;
+/** The first byte of /proc/PID/statm where the process has an address space: a digit, but no 0. A zombie's are all 0. */
+export const isNonZeroDigit = (byte: number | undefined): boolean => byte !== undefined && byte > 48 && byte <= 57;
+
+/**
+ * Resident memory out of /proc/PID/statm, in pages: exact where that of /proc/PID/stat is an estimate. Undefined for a
+ * zombie or a kernel thread, which have none.
+ */
+export function residentPages(statm: string): number | undefined {
+  const [pages = 0, resident = Number.NaN] = statm.split(" ", 2).map(Number);
+  return pages > 0 && Number.isSafeInteger(resident) && resident >= 0 ? resident : undefined;
+}
+
+/** Bytes of a page: its statm tells the size of a process in pages, its stat (`sizeBytes`) in bytes. A power of two. */
+export function pageBytes(statm: string, sizeBytes: number): number | undefined {
+  const bytes = 2 ** Math.round(Math.log2(sizeBytes / Number.parseInt(statm, 10))); // the size may have changed in between
+  return bytes >= 1_024 && bytes <= 1_048_576 ? bytes : undefined;
 }
 
 /** Soft limit of open files, from /proc/PID/limits; undefined when it is unlimited or not told. */

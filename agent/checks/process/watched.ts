@@ -1,15 +1,13 @@
 import type { Machine, Source } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
-import { isDead, type ProcStat, parseStat } from "./stat.ts";
+import { isDead, isNonZeroDigit, type ProcStat, parseStat } from "./stat.ts";
 
 /** A process we follow. Its start time tells it from a later one with the same pid. */
 export interface Known {
   readonly pid: number;
   readonly startTicks: number;
-  cpuTicks: number;
-  readonly stat: Source;
-  /** Its stat as last read: a process that did nothing since needs no second parse. */
-  text: string;
+  /** Its statm, held open: it ends with the process, whoever gets the pid. */
+  readonly pulse: Source;
 }
 
 /** How many processes a watch asks for, and what counts as a restart loop. */
@@ -68,22 +66,17 @@ export class Watched {
   followUp(nowMs: number): boolean {
     const before = this.alive;
     if (before > 0) this.zombies = 0;
-    for (const process of this.#known.values()) {
-      const text = process.stat.read();
-      if (text !== process.text) this.#follow(process, text);
-    }
+    // Asking for its stat would cost twice as much, once a second for years; only one without memory of its own may be dead.
+    for (const process of this.#known.values()) if (!isNonZeroDigit(process.pulse.first())) this.#follow(process);
     this.#noteShort(nowMs);
     return this.alive === before;
   }
 
-  #follow(process: Known, text: string | undefined): void {
-    const stat = text === undefined ? undefined : statOf(text);
+  /** The first thread of a process may end before the others: then it is a zombie without memory, and yet alive. */
+  #follow(process: Known): void {
+    const stat = this.#stat(process.pid);
     const same = stat?.startTicks === process.startTicks;
-    if (text !== undefined && stat !== undefined && same && !isDead(stat)) {
-      process.text = text;
-      process.cpuTicks = stat.cpuTicks;
-      return;
-    }
+    if (stat !== undefined && same && !isDead(stat)) return;
     if (same) this.zombies += 1;
     this.#forget(process);
     this.#lostSome = true;
@@ -135,16 +128,20 @@ export class Watched {
     let fresh = 0;
     for (const pid of pids) {
       if (this.#known.has(pid) || this.#known.size >= MOST_FOLLOWED) continue;
-      const source = this.#machine.source(`/proc/${pid}/stat`);
-      const text = source.read();
-      const stat = text === undefined ? undefined : statOf(text);
-      if (text === undefined || stat === undefined || isDead(stat)) source.close();
+      const pulse = this.#machine.source(`/proc/${pid}/statm`);
+      pulse.first(); // opened before it is known who it is: from then on it is nobody else's
+      const stat = this.#stat(pid);
+      if (stat === undefined || isDead(stat)) pulse.close();
       else {
-        this.#known.set(pid, { pid, startTicks: stat.startTicks, cpuTicks: stat.cpuTicks, stat: source, text });
+        this.#known.set(pid, { pid, startTicks: stat.startTicks, pulse });
         fresh += 1;
       }
     }
     return fresh;
+  }
+  #stat(pid: number): ProcStat | undefined {
+    const text = this.#machine.read(`/proc/${pid}/stat`);
+    return text === undefined ? undefined : statOf(text);
   }
   /** A main that is gone stays named until another runs: its successor is then a restart. */
   #chooseMain(): void {
@@ -156,7 +153,7 @@ export class Watched {
     this.#shortSinceMs = this.alive < this.#wanted.min ? (this.#shortSinceMs ?? nowMs) : undefined;
   }
   #forget(process: Known): void {
-    process.stat.close();
+    process.pulse.close();
     this.#known.delete(process.pid);
   }
 }

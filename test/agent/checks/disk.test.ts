@@ -523,6 +523,32 @@ describe("the forecast", () => {
   });
 });
 
+describe("a disk that is well", () => {
+  test("keeps its figures for a minute, and is judged at once when a threshold is crossed, it answers EIO or is mounted otherwise", async () => {
+    const { board, clock, round } = start("x86-vm");
+    board.spaces.set("/", free(50));
+    await round(); // in which a byte is written
+    const first = await round();
+    board.spaces.set("/", free(49));
+    await clock.wind(59_000);
+    expect(await round()).toBe(first);
+    await clock.wind(1_000);
+    expect(judged(await round(), "/")).toMatchObject({ grade: "ok", value: 49 });
+    board.spaces.set("/", free(14));
+    expect(judged(await round(), "/")).toMatchObject({ grade: "minor", value: 14 });
+    board.spaces.set("/", free(13));
+    expect(judged(await round(), "/")).toMatchObject({ grade: "minor", value: 13 }); // not well: always anew
+    board.spaces.set("/", free(50));
+    await round();
+    board.spaces.set("/", new Failure("MACHINE_READ", "x", { facts: { errno: "EIO" } }));
+    expect(judged(await round(), "/")).toMatchObject({ grade: "critical", reason: "io" });
+    board.spaces.set("/", free(50));
+    await round();
+    edit(board, MOUNTS, (text) => text.replace(/^(.* \/ \/ .* - \S+ \S+) rw/m, "$1 ro"));
+    expect(judged(await round(), "/")).toMatchObject({ grade: "critical", reason: "readonly" });
+  });
+});
+
 describe("a look between rounds", () => {
   test("finds nothing while free room stays between two thresholds, and stirs as soon as one is crossed, either way", async () => {
     const { board, round, judge, clock } = start("x86-vm");

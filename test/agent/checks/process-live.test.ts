@@ -127,7 +127,7 @@ describe("on this machine", () => {
     const crowd = [1, 2, 3].map(() => start("sleep", seconds));
     await until(() => crowd.every((child) => running(child, "sleep")));
     const held = () =>
-      machine.list("/proc/self/fd").filter((fd) => machine.link(`/proc/self/fd/${fd}`)?.endsWith("/stat"));
+      machine.list("/proc/self/fd").filter((fd) => machine.link(`/proc/self/fd/${fd}`)?.endsWith("/statm"));
     const before = held().length;
     const judge = watch(new HandClock(), { name: "sleepers", command: ["sleep", seconds], min: 3 });
     for (let round = 0; round < 20; round += 1) judge();

@@ -1,13 +1,15 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   commandMatches,
   isDead,
   nameOf,
+  pageBytes,
   parseOpenFilesLimit,
   parsePids,
-  parseRss,
   parseStat,
+  residentPages,
 } from "../../../agent/checks/process/stat.ts";
 import { statText } from "../../kit/proc.ts";
 
@@ -19,7 +21,13 @@ describe("the stat of a process", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 15 }), letter, figure, figure, figure, (comm, state, start, utime, stime) => {
         const text = statText({ pid: 77, comm, state, start, utime, stime, threads: 3 });
-        expect(parseStat(text)).toEqual({ state, cpuTicks: utime + stime, threads: 3, startTicks: start });
+        expect(parseStat(text)).toEqual({
+          state,
+          cpuTicks: utime + stime,
+          threads: 3,
+          startTicks: start,
+          sizeBytes: 8_192_000,
+        });
         expect(nameOf(text)).toBe(comm);
       }),
     );
@@ -44,7 +52,7 @@ describe("the stat of a process", () => {
   });
 
   test("a zombie is dead, a process whose first thread ended while others work is not", () => {
-    const of = (state: string, threads: number) => isDead({ state, threads, cpuTicks: 0, startTicks: 1 });
+    const of = (state: string, threads: number) => isDead({ state, threads, cpuTicks: 0, startTicks: 1, sizeBytes: 0 });
     expect(of("Z", 1)).toBe(true);
     expect(of("X", 0)).toBe(true);
     expect(of("Z", 4)).toBe(false);
@@ -53,10 +61,44 @@ describe("the stat of a process", () => {
 });
 
 describe("figures of a process", () => {
-  test("resident memory is the kernel's line, not a name that looks like one", () => {
-    expect(parseRss("Name:\tVmRSS:\\n 5 kB\nState:\tS\nVmRSS:\t    1236 kB\nRssAnon: 1 kB\n")).toBe(1236 * 1024);
-    expect(parseRss("Name:\tkthreadd\nState:\tS\n")).toBeUndefined();
-    expect(parseRss("Name:\tx\nVmRSS:\tmany kB\n")).toBeUndefined();
+  test("a page of this machine is known by any process, also where its size changed between the two reads", () => {
+    const grown = fc.double({ min: 0.8, max: 1.25, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(4_096, 16_384, 65_536),
+        fc.integer({ min: 10, max: 1e6 }),
+        grown,
+        (page, pages, more) => {
+          expect(pageBytes(`${pages} 3 1 1 0 1 0\n`, pages * page * more)).toBe(page);
+        },
+      ),
+    );
+    for (const [statm, size] of [
+      ["0 0 0 0 0 0 0\n", 0],
+      ["", 8_192_000],
+      ["x", 8_192_000],
+      ["12 5", 0],
+    ] as const)
+      expect(pageBytes(statm, size)).toBeUndefined();
+  });
+
+  test("a zombie and a kernel thread have no resident memory, and what is no statm tells none", () => {
+    expect(residentPages("12 0 0 0 0 0 0\n")).toBe(0);
+    for (const text of ["0 0 0 0 0 0 0\n", "", "x", "12", "12 many", "12 -3"])
+      expect(residentPages(text)).toBeUndefined();
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.nat(), (text, size) => {
+        const told = [residentPages(text) ?? 0, pageBytes(text, size) ?? 0];
+        expect(told.every((one) => Number.isSafeInteger(one) && one >= 0)).toBe(true);
+      }),
+    );
+  });
+
+  test("what this very process holds is what the kernel's own figure says", () => {
+    const read = (file: string) => readFileSync(`/proc/self/${file}`, "utf8");
+    const page = pageBytes(read("statm"), parseStat(read("stat"))?.sizeBytes ?? 0) ?? 0;
+    const status = 1_024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(read("status"))?.[1]);
+    expect(Math.abs((residentPages(read("statm")) ?? 0) * page - status) / status).toBeLessThan(0.05);
   });
 
   test("the soft limit of open files is the first figure; unlimited is no limit", () => {

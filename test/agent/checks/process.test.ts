@@ -45,7 +45,6 @@ function run(facts: StatFacts & { argv?: string[]; exe?: string }): void {
   const { pid, argv = [facts.comm ?? "x"], exe } = facts;
   board.write(`/proc/${pid}/stat`, statText(facts));
   board.write(`/proc/${pid}/cmdline`, argv.map((word) => `${word}\0`).join(""));
-  board.write(`/proc/${pid}/status`, `Name:\t${facts.comm ?? "x"}\nVmRSS:\t    2048 kB\n`);
   if (exe === undefined) return;
   rmSync(board.machine.at(`/proc/${pid}/exe`), { force: true });
   symlinkSync(exe, board.machine.at(`/proc/${pid}/exe`));
@@ -112,6 +111,16 @@ describe("by executable and command line", () => {
     const verdict = await only();
     expect(verdict).toMatchObject({ grade: "major", reason: "missing" });
     expect(verdict.says).toContain("1 left as zombie");
+  });
+
+  test("one whose first thread ended while others work on is alive, dead with the last of them", async () => {
+    run({ pid: 50, exe: "/w", threads: 4 });
+    watch({ name: "w", exe: "/w" });
+    await only();
+    run({ pid: 50, exe: "/w", state: "Z", threads: 3 });
+    expect(await only()).toMatchObject({ grade: "ok", value: 1 });
+    run({ pid: 50, exe: "/w", state: "Z", threads: 1 });
+    expect(await only()).toMatchObject({ grade: "major", reason: "missing", says: expect.stringContaining("zombie") });
   });
 
   test("long missing it is looked for more seldom, and found soon when it is back", async () => {
@@ -377,7 +386,7 @@ describe("by systemd unit", () => {
 });
 
 describe("memory and descriptors", () => {
-  const rss = (bytes: number) => board.write("/proc/50/status", `Name:\tx\nVmRSS:\t${bytes / 1024} kB\n`);
+  const rss = (bytes: number) => board.write("/proc/50/statm", `2000 ${bytes / 4096} 100 10 0 200 0\n`);
 
   test("resident memory over its limit is an alarm until under the clear side", async () => {
     run({ pid: 50, exe: "/w" });
@@ -457,7 +466,7 @@ describe("memory and descriptors", () => {
     run({ pid: 50, exe: "/w", utime: 100, stime: 0 });
     watch({ name: "w", exe: "/w" });
     await only();
-    run({ pid: 50, exe: "/w", utime: 300, stime: 50 });
-    expect((await only(10_000)).readings).toMatchObject({ cpu_pct: 25 });
+    run({ pid: 50, exe: "/w", utime: 1_100, stime: 500 });
+    expect((await only(60_000)).readings).toMatchObject({ cpu_pct: 25 });
   });
 });
