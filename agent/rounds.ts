@@ -142,10 +142,10 @@ function walkTiers<V, E extends Entry<V>>(walk: Walk, posts: readonly Post<V, E>
   let isBusy = false;
   const next = (): void => {
     isBusy = false;
-    along.next();
+    along.next(clock.now());
   };
-  const ask = (lateMs: number): Promise<void> | undefined => {
-    const rides = hasSlow && !isBusy && along.dueAt - clock.now() <= fastMs / 2;
+  const ask = (lateMs: number, now: number): Promise<void> | undefined => {
+    const rides = hasSlow && !isBusy && along.dueAt - now <= fastMs / 2;
     const asking = askFast(lateMs, !rides);
     if (!rides) return asking;
     isBusy = true;
@@ -169,16 +169,17 @@ class Slots {
   constructor(walk: Walk, periodMs: number) {
     this.#walk = walk;
     this.#periodMs = periodMs;
-    this.#phase = walk.clock.now() + walk.jitter() * periodMs;
-    this.dueAt = this.#draw();
+    const now = walk.clock.now();
+    this.#phase = now + walk.jitter() * periodMs;
+    this.dueAt = this.#draw(now);
   }
-  next(): void {
-    this.#slot = Math.max(this.#slot, Math.floor((this.#walk.clock.now() - this.#phase) / this.#periodMs)) + 1;
-    this.dueAt = this.#draw();
+  next(now: number): void {
+    this.#slot = Math.max(this.#slot, Math.floor((now - this.#phase) / this.#periodMs)) + 1;
+    this.dueAt = this.#draw(now);
   }
-  #draw(): number {
+  #draw(now: number): number {
     const moved = (this.#walk.jitter() * 2 - 1) * SLOT_JITTER * this.#periodMs;
-    return Math.max(this.#phase + this.#slot * this.#periodMs + moved, this.#walk.clock.now());
+    return Math.max(this.#phase + this.#slot * this.#periodMs + moved, now);
   }
 }
 
@@ -189,21 +190,23 @@ class Slots {
 function walkTier(
   { clock, signal }: Walk,
   slots: Slots,
-  ask: (lateMs: number) => Promise<void> | undefined,
+  ask: (lateMs: number, now: number) => Promise<void> | undefined,
 ): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let callOff = (): void => {};
-  const plan = (): void => {
-    if (!signal.aborted) callOff = clock.after(slots.dueAt - clock.now(), tick);
+  const plan = (now: number): void => {
+    if (!signal.aborted) callOff = clock.after(slots.dueAt - now, tick);
   };
   const next = (): void => {
-    slots.next();
-    plan();
+    const now = clock.now();
+    slots.next(now);
+    plan(now);
   };
   const tick = (): void => {
+    const now = clock.now();
     try {
-      const asking = ask(Math.max(0, clock.now() - slots.dueAt));
+      const asking = ask(Math.max(0, now - slots.dueAt), now);
       if (asking === undefined) next();
       else asking.then(next, reject);
     } catch (cause) {
@@ -215,7 +218,7 @@ function walkTier(
     resolve();
   };
   signal.addEventListener("abort", end, { once: true });
-  plan();
+  plan(clock.now());
   return promise.finally(() => signal.removeEventListener("abort", end));
 }
 
@@ -267,7 +270,7 @@ function askAll<V, E extends Entry<V>>(
   const ready: Result<V, E>[] = [];
   const later: Promise<Result<V, E>>[] = [];
   const ask = (one: Post<V, E>): void => {
-    const answer = one.ask();
+    const answer = one.ask(calm);
     if (answer instanceof Promise) later.push(answer);
     else if (answer !== undefined) ready.push(answer);
   };
@@ -312,6 +315,7 @@ class Post<V, E extends Entry<V>> {
   readonly entry: E;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #isSeldom: boolean;
   #open: Question | undefined;
   /** The last answer given at once. The very same object again is no news. */
   #told: V | undefined;
@@ -321,6 +325,7 @@ class Post<V, E extends Entry<V>> {
 
   constructor(clock: Clock, entry: E, signal: AbortSignal) {
     this.entry = entry;
+    this.#isSeldom = typeof entry.every === "object" && "everyMs" in entry.every;
     this.#clock = clock;
     this.#signal = signal;
     signal.addEventListener("abort", () => {
@@ -338,17 +343,17 @@ class Post<V, E extends Entry<V>> {
   }
 
   /** Undefined while an earlier question is within its deadline, after the end, and where nothing at all has changed. */
-  ask(): Result<V, E> | Promise<Result<V, E>> | undefined {
+  ask(calm = false): Result<V, E> | Promise<Result<V, E>> | undefined {
     const open = this.#open;
     if (this.#signal.aborted || open?.cut === false) return undefined;
-    this.#askedAt = this.#clock.now();
+    if (this.#isSeldom) this.#askedAt = this.#clock.now();
     if (open !== undefined) return this.#failed(`still running after ${seconds(this.#clock.now() - open.since)} s`);
     try {
       const answer = this.entry.judge(this.#judging.signal);
       if (answer instanceof Promise) return this.#later(answer);
       const known = typeof answer === "object" && answer === this.#told;
       this.#told = answer;
-      return known && !isStirred(this.entry) ? undefined : { entry: this.entry, verdicts: answer };
+      return known && !isStirred(this.entry, calm) ? undefined : { entry: this.entry, verdicts: answer };
     } catch (cause) {
       return this.#failed(reasonOf(cause), cause);
     }

@@ -339,7 +339,7 @@ function timersOf(clock: Clock): Exclude<IClientOptions["timerVariant"], TimerVa
     running.set(
       id,
       clock.after(everyMs, () => {
-        plan(id, everyMs, work);
+        plan(id, everyMs, work); // before: the work may clear it
         work();
       }),
     );

@@ -15,7 +15,8 @@ export interface RidingClock extends Clock {
 
 interface Rider {
   dueAt: number;
-  work(): void;
+  /** Undefined once it was called off. */
+  work: (() => void) | undefined;
   /** Calls its own timer off. */
   callOff(): void;
 }
@@ -39,7 +40,10 @@ export function ridingClock(clock: Clock, patienceMs: number): RidingClock {
       riders.delete(rider);
       work();
     });
-    return () => leave(rider);
+    return () => {
+      rider.work = undefined; // also where a tick has just let it go
+      leave(rider);
+    };
   };
   const sleep = (ms: number, signal?: AbortSignal): Promise<void> => {
     if (!(ms >= LEAST_MS) || ms > LONGEST_MS) return clock.sleep(ms, signal);
@@ -70,7 +74,7 @@ export function ridingClock(clock: Clock, patienceMs: number): RidingClock {
       for (const rider of riders) {
         if (rider.dueAt > now) continue;
         leave(rider);
-        queueMicrotask(rider.work); // as from a timer: what it throws is not the ticker's
+        queueMicrotask(() => rider.work?.()); // as from a timer: what it throws is not the ticker's
       }
     },
   };

@@ -82,6 +82,16 @@ describe("a long wait", () => {
     expect(ended).toBe(0);
   });
 
+  test("called off by another that ended with the same tick, it does not end either", async () => {
+    let ended = 0;
+    clock.after(60 * S, () => callOff());
+    const callOff = clock.after(60 * S, () => {
+      ended += 1;
+    });
+    await ride(60 * S, 60 * S);
+    expect(ended).toBe(0);
+  });
+
   test("under a signal ends with its reason, before and while it waits", async () => {
     const stop = new AbortController();
     const wait = clock.sleep(60 * S, stop.signal);

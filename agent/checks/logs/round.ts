@@ -207,9 +207,11 @@ export class LogRounds implements Judge {
     const before = this.#unkept;
     if (this.#mustSave || (this.#unsaved && (this.#isBusy || now >= this.#saveAt))) {
       this.#save();
-      this.#mustSave = false;
-      this.#unsaved = false;
-      this.#saveAt = now + SAVE_MS;
+      if (this.#unkept === undefined) {
+        this.#mustSave = false;
+        this.#unsaved = false;
+        this.#saveAt = now + SAVE_MS;
+      }
     }
     if (this.#unkept !== before) verdicts = this.#verdicts(now);
     this.#flash(now);

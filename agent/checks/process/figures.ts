@@ -1,7 +1,7 @@
 import type { Machine } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { Trail } from "../trend.ts";
-import { pageBytes, parseOpenFilesLimit, parseStat, residentPages } from "./stat.ts";
+import { parseOpenFilesLimit, parseStat, residentPages } from "./stat.ts";
 import type { Known } from "./watched.ts";
 
 /** Clock ticks a second in /proc: 100 on every machine we know, whatever the kernel's own tick. */
@@ -30,6 +30,7 @@ export interface Pace {
 export class ProcessFigures {
   readonly #machine: Machine;
   readonly #pace: Pace;
+  readonly #pageBytes: number | undefined;
   readonly #growth: Trail;
   readonly #fdsGrowth: Trail;
   #fdsSampledAtMs = Number.NEGATIVE_INFINITY;
@@ -37,14 +38,14 @@ export class ProcessFigures {
   #figuresAtMs = Number.NEGATIVE_INFINITY;
   #descriptorsAtMs = Number.NEGATIVE_INFINITY;
   #ticks = new Map<number, number>();
-  /** Bytes of a page of memory on this machine. */
-  #pageBytes: number | undefined;
   #used: Figures = {};
   #open: Figures = {};
 
-  constructor(machine: Machine, pace: Pace) {
+  /** `page`: bytes of a page of memory on this machine; without, resident memory is not told. */
+  constructor(machine: Machine, pace: Pace, page: number | undefined) {
     this.#machine = machine;
     this.#pace = pace;
+    this.#pageBytes = page;
     this.#growth = new Trail(pace.growthWindowMs);
     this.#fdsGrowth = new Trail(pace.growthWindowMs);
   }
@@ -104,10 +105,9 @@ export class ProcessFigures {
     const seconds = (nowMs - this.#descriptorsAtMs) / 1000;
     let used = 0;
     const ticks = new Map<number, number>();
-    for (const { pid, startTicks, pulse } of processes) {
+    for (const { pid, startTicks } of processes) {
       const stat = parseStat(this.#machine.read(`/proc/${pid}/stat`) ?? "");
       if (stat?.startTicks !== startTicks) continue;
-      this.#pageBytes ??= pageBytes(pulse.read() ?? "", stat.sizeBytes);
       ticks.set(pid, stat.cpuTicks);
       used += Math.max(0, stat.cpuTicks - (this.#ticks.get(pid) ?? stat.cpuTicks));
     }

@@ -13,6 +13,7 @@ import { descriptors, memory, presenceSays, restartLoop } from "./conditions.ts"
 import { ProcessConfig, type Watch } from "./config.ts";
 import { ProcessFigures, TICKS_PER_S } from "./figures.ts";
 import { Finders } from "./find.ts";
+import { pageBytes, parseStat } from "./stat.ts";
 import { type Known, Watched } from "./watched.ts";
 
 /** Are the processes of this device's work there, and do they stay well? */
@@ -56,10 +57,13 @@ class ProcessJudge implements Judge {
     this.#config = config;
     this.#ports = ports;
     this.#finders = new Finders(ports.machine, process.pid);
+    // asked of ourselves: a process that was just started may have grown between the two looks
+    const own = parseStat(ports.machine.read("/proc/self/stat") ?? "");
+    const page = pageBytes(ports.machine.read("/proc/self/statm") ?? "", own?.sizeBytes ?? 0);
     this.#posts = config.watch.map((watch) => ({
       watch,
       watched: new Watched(ports.machine, watch, watch.unit !== undefined),
-      figures: new ProcessFigures(ports.machine, config),
+      figures: new ProcessFigures(ports.machine, config, page),
       latch: new Latch(),
       main: undefined,
       bornAtMs: undefined,

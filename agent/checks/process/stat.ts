@@ -62,7 +62,7 @@ export function residentPages(statm: string): number | undefined {
 /** Bytes of a page: its statm tells the size of a process in pages, its stat (`sizeBytes`) in bytes. A power of two. */
 export function pageBytes(statm: string, sizeBytes: number): number | undefined {
   const bytes = 2 ** Math.round(Math.log2(sizeBytes / Number.parseInt(statm, 10))); // the size may have changed in between
-  return bytes >= 1_024 && bytes <= 1_048_576 ? bytes : undefined;
+  return bytes >= 4_096 && bytes <= 1_048_576 ? bytes : undefined;
 }
 
 /** Soft limit of open files, from /proc/PID/limits; undefined when it is unlimited or not told. */

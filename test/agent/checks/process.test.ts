@@ -15,6 +15,8 @@ let judge: Judge | undefined;
 beforeEach(() => {
   board = openBoard("x86-vm");
   board.write("/proc/1/stat", statText({ pid: 1, comm: "systemd", start: 1 }));
+  board.write("/proc/self/stat", statText({ pid: 9 }));
+  board.write("/proc/self/statm", "2000 900 100 10 0 200 0\n");
   clock = new HandClock();
 });
 afterEach(() => {
