@@ -7,6 +7,7 @@ import { Figures } from "../../agent/figures.ts";
 import { unpack } from "../../agent/outbox/packed.ts";
 import { folderAt } from "../../platform/files.ts";
 import type { Machine } from "../../platform/machine.ts";
+import { ridingClock } from "../../platform/riding-clock.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { CODE_PATTERN } from "../../protocol/topics.ts";
 import { allOff } from "../kit/all-off.ts";
@@ -48,13 +49,14 @@ function agentOf({
   files = {},
   config = {},
   parts = {},
+  clock = new HandClock(),
 }: {
   checks: Record<string, unknown>;
   files?: Record<string, string | Failure>;
   config?: Record<string, unknown>;
   parts?: Partial<AgentParts>;
+  clock?: HandClock;
 }) {
-  const clock = new HandClock();
   const outbox = (parts.outbox as MemoryOutbox | undefined) ?? new MemoryOutbox(clock);
   const link = new FakeLink();
   const pings: number[] = [];
@@ -109,6 +111,21 @@ function agentOf({
 const MEMINFO = "MemTotal: 1000000 kB\nMemFree: 900000 kB\nMemAvailable: 900000 kB\n";
 const teleOf = (link: FakeLink, code: string) =>
   link.said.filter(({ topic }) => topic.endsWith(`/tele/${code}`)).map(({ payload }) => JSON.parse(payload));
+
+test("signs of life go out with slow rounds, and wake nobody by themselves", async () => {
+  const clock = new HandClock();
+  const files = { "/proc/self/status": "VmRSS: 1 kB\n" };
+  const agent = agentOf({ clock, checks: { self: {} }, files, parts: { clock: ridingClock(clock, 30_000) } });
+  agent.link.comeUp();
+  const at: number[] = [];
+  for (let said = 0; clock.now() < 190_000; await clock.wind(1_000)) {
+    const now = teleOf(agent.link, "self").length;
+    if (now > said) at.push(clock.now() / 1_000);
+    said = now;
+  }
+  expect(at).toEqual([0, 65, 125, 185]); // the slow rounds: 5, 15, 25 …
+  await agent.end();
+});
 
 describe("a check that cannot run", () => {
   test("cannot even begin: it is unknown, the agent runs on, and begins it once the machine answers", async () => {

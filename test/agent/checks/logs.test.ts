@@ -401,6 +401,40 @@ describe("hostile logs", () => {
 });
 
 describe("what is kept", () => {
+  test("of a quiet log its place once a minute; what was found and what was rotated at once; after a kill nothing twice", async () => {
+    const newest = (): number => Math.max(...["logs", "logs-2"].map((name) => turnOf(join(folder, "run", name))));
+    const calm = (): void => appendFileSync(log, "all is well\n");
+    appendFileSync(log, "");
+    start();
+    await round();
+    calm();
+    await round(60_000);
+    const first = newest();
+    for (let i = 0; i < 5; i += 1) {
+      calm();
+      await round(10_000);
+    }
+    expect(newest()).toBe(first);
+    write(2);
+    expect(await ticks()).toBe(2);
+    expect(newest()).toBe(first + 1);
+    calm();
+    await round(30_000);
+    renameSync(log, `${log}.1`);
+    calm();
+    await round();
+    expect(newest()).toBe(first + 2);
+    calm();
+    await round(59_000);
+    expect(newest()).toBe(first + 2);
+    start();
+    write(1);
+    expect(await ticks()).toBe(3);
+    calm();
+    await round(60_000);
+    expect(newest()).toBeGreaterThan(first + 3);
+  });
+
   test("a torn write of it loses nothing: the one before is gone on from", async () => {
     start();
     await round();
