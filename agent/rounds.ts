@@ -136,7 +136,6 @@ function walkTiers<V, E extends Entry<V>>(walk: Walk, posts: readonly Post<V, E>
   const hasSlow = slow.length + seldom.length > 0;
   if (fast.length + sleepers.length === 0)
     return hasSlow ? walkTier(walk, new Slots(walk, slowMs), askSlow) : Promise.resolve();
-  const slots = new Slots(walk, fastMs);
   const along = new Slots(walk, slowMs);
   const broken = Promise.withResolvers<never>();
   let isBusy = false;
@@ -154,7 +153,44 @@ function walkTiers<V, E extends Entry<V>>(walk: Walk, posts: readonly Post<V, E>
     else asked.then(next, broken.reject);
     return asking;
   };
-  return Promise.race([walkTier(walk, slots, ask), broken.promise]);
+  return Promise.race([walkSteady(walk, fastMs, ask), broken.promise]);
+}
+
+/** What is asked in a tick: how late it came (ms) and when (monotonic ms). Returns what has to be over before the next one. */
+type Ask = (lateMs: number, now: number) => Promise<void> | undefined;
+
+/**
+ * Asks once in a period, from a moment that differs from device to device, on one timer for the whole walk: a new one each
+ * second would cost as much as the look at a process. Resolves when the walk ends.
+ */
+function walkSteady({ clock, signal, jitter }: Walk, periodMs: number, ask: Ask): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let isBusy = false;
+  let dueAt = clock.now() + jitter() * periodMs;
+  const free = (): void => {
+    isBusy = false;
+  };
+  const tick = (): void => {
+    const now = clock.now();
+    const lateMs = Math.max(0, now - dueAt);
+    dueAt = now + periodMs;
+    if (isBusy) return; // missed, and not made up
+    try {
+      const asking = ask(lateMs, now);
+      if (asking === undefined) return;
+      isBusy = true;
+      asking.then(free, reject);
+    } catch (cause) {
+      reject(cause);
+    }
+  };
+  let callOff = clock.after(dueAt - clock.now(), () => {
+    callOff = clock.every(periodMs, tick);
+    tick();
+  });
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise.finally(() => callOff());
 }
 
 /** Slots of one period that never drift, each moved a little; one that was missed is not made up. */
@@ -187,11 +223,7 @@ class Slots {
  * One tier by a timer of its own. `ask` returns what has to be over before the next slot. Resolves when the walk ends. A
  * timer that calls back, not a promise: it fires once a second for years.
  */
-function walkTier(
-  { clock, signal }: Walk,
-  slots: Slots,
-  ask: (lateMs: number, now: number) => Promise<void> | undefined,
-): Promise<void> {
+function walkTier({ clock, signal }: Walk, slots: Slots, ask: Ask): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let callOff = (): void => {};

@@ -8,6 +8,11 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `work` once, after `ms` (24 days at most), unless it is called off: a sleep without the cost of a promise. Returns how to call it off. */
   after(ms: number, work: () => void): () => void;
+  /**
+   * Calls `work` every `ms` (24 days at most) until it is called off; may fall behind by a millisecond each time. Half as
+   * dear as a new timer each time. Returns how to call it off.
+   */
+  every(ms: number, work: () => void): () => void;
 }
 
 /** A longer timer of Node's runs at once. */
@@ -23,6 +28,10 @@ export const systemClock: Clock = {
   after(ms, work) {
     const timer = setTimeout(work, Math.min(Math.max(0, ms), LONGEST_MS));
     return () => clearTimeout(timer);
+  },
+  every(ms, work) {
+    const timer = setInterval(work, Math.min(Math.max(1, ms), LONGEST_MS));
+    return () => clearInterval(timer);
   },
 };
 

@@ -68,6 +68,7 @@ export function ridingClock(clock: Clock, patienceMs: number): RidingClock {
     wall: () => clock.wall(),
     sleep,
     after,
+    every: (ms, work) => clock.every(ms, work),
     tick() {
       if (riders.size === 0) return;
       const now = clock.now();

@@ -34,6 +34,14 @@ function counted(clock: Clock): Clock & { waits(): number } {
         callOff();
       };
     },
+    every(ms, work) {
+      waiting += 1;
+      const callOff = clock.every(ms, work);
+      return () => {
+        waiting -= 1;
+        callOff();
+      };
+    },
     waits: () => waiting,
   };
 }

@@ -41,6 +41,17 @@ export class HandClock implements Clock {
       this.#waiting = this.#waiting.filter((other) => other !== entry);
     };
   }
+  every(ms: number, work: () => void): () => void {
+    let callOff = (): void => {};
+    const plan = (): void => {
+      callOff = this.after(Math.max(1, ms), () => {
+        plan(); // before: the work may call it off
+        work();
+      });
+    };
+    plan();
+    return () => callOff();
+  }
   async wind(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();

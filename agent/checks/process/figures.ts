@@ -60,10 +60,10 @@ export class ProcessFigures {
     this.#figuresAtMs = this.#descriptorsAtMs = this.#sampledAtMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether something is to be measured again. */
-  due(nowMs: number): boolean {
+  /** When something is to be measured again, monotonic ms. */
+  get dueAtMs(): number {
     const { figuresEveryMs, descriptorsEveryMs } = this.#pace;
-    return nowMs - this.#figuresAtMs >= figuresEveryMs || nowMs - this.#descriptorsAtMs >= descriptorsEveryMs;
+    return Math.min(this.#figuresAtMs + figuresEveryMs, this.#descriptorsAtMs + descriptorsEveryMs);
   }
 
   /** The figures as last measured, renewed where it is time. Throws Failure MACHINE_READ. */

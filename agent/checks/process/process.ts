@@ -1,3 +1,4 @@
+import type { Source } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import {
   type CheckKind,
@@ -14,7 +15,7 @@ import { ProcessConfig, type Watch } from "./config.ts";
 import { ProcessFigures, TICKS_PER_S } from "./figures.ts";
 import { Finders } from "./find.ts";
 import { pageBytes, parseStat } from "./stat.ts";
-import { type Known, Watched } from "./watched.ts";
+import { beats, type Known, Watched } from "./watched.ts";
 
 /** Are the processes of this device's work there, and do they stay well? */
 export const processes: CheckKind<ProcessConfig, LocalPorts> = {
@@ -52,6 +53,10 @@ class ProcessJudge implements Judge {
   readonly #finders: Finders;
   readonly #posts: readonly Post[];
   #last: readonly Verdict[] = [];
+  /** Of all processes that are followed. */
+  #pulses: readonly Source[] = [];
+  /** While they all live nothing else is to be done before: so it is in nearly every round. Monotonic ms. */
+  #calmUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(config: ProcessConfig, ports: LocalPorts) {
     this.#config = config;
@@ -74,13 +79,17 @@ class ProcessJudge implements Judge {
 
   judge(): readonly Verdict[] {
     const nowMs = this.#ports.clock.now();
-    let calm = true;
-    for (const post of this.#posts) calm = this.#asBefore(post, nowMs) && calm;
-    if (calm) return this.#last;
+    if (nowMs < this.#calmUntilMs && this.#allLive()) return this.#last;
+    for (const post of this.#posts)
+      this.#orUnknown(post, () => {
+        post.because = undefined;
+        if (!post.watched.followUp(nowMs)) post.verdict = undefined;
+      });
     const sought = this.#posts.filter(({ watched }) => watched.mustFind(nowMs));
     if (sought.length > 0) this.#find(sought, nowMs);
     const verdicts = this.#posts.map((post) => this.#verdict(post, nowMs));
     if (!verdicts.every((verdict, i) => verdict === this.#last[i])) this.#last = verdicts;
+    this.#rest();
     return this.#last; // the same object as before: nothing to tell
   }
 
@@ -99,22 +108,19 @@ class ProcessJudge implements Judge {
       });
   }
 
-  /** Whether nothing is to be done about this watch but to look who lives, and they all do: so it is in nearly every round. */
-  #asBefore(post: Post, nowMs: number): boolean {
-    const was = post.because;
-    post.because = undefined;
+  #allLive(): boolean {
     try {
-      if (!post.watched.followUp(nowMs)) post.verdict = undefined;
+      for (const pulse of this.#pulses) if (!beats(pulse)) return false;
+      return true;
     } catch (error) {
-      this.#unknown(post, error);
+      if (!(error instanceof Failure)) throw error;
+      return false; // whose it is is told when each watch is asked
     }
-    return (
-      was === undefined &&
-      post.because === undefined &&
-      post.verdict !== undefined &&
-      !post.watched.mustFind(nowMs) &&
-      this.#stands(post, nowMs)
-    );
+  }
+
+  #rest(): void {
+    this.#pulses = this.#posts.flatMap(({ watched }) => watched.known.map(({ pulse }) => pulse));
+    this.#calmUntilMs = Math.min(...this.#posts.map(calmUntilMs));
   }
 
   /** A Failure over one watch makes that watch unknown and no other. */
@@ -132,13 +138,10 @@ class ProcessJudge implements Judge {
     post.verdict = undefined;
   }
 
-  #stands({ figures, watched, watch }: Post, nowMs: number): boolean {
-    return !figures.due(nowMs) && watched.alive >= watch.min;
-  }
-
   /** In most rounds nothing happened to a watch since the last: then the verdict stands as it was. */
   #verdict(post: Post, nowMs: number): Verdict {
-    if (post.verdict !== undefined && post.because === undefined && this.#stands(post, nowMs)) return post.verdict;
+    const stands = post.because === undefined && nowMs < post.figures.dueAtMs && post.watched.alive >= post.watch.min;
+    if (post.verdict !== undefined && stands) return post.verdict;
     this.#orUnknown(post, () => {
       if (post.because === undefined) post.verdict = this.#judgePost(post, nowMs);
     });
@@ -195,6 +198,12 @@ class ProcessJudge implements Judge {
     const upMs = machineUpMs(this.#ports);
     return upMs !== undefined && upMs < this.#config.bootGraceMs;
   }
+}
+
+function calmUntilMs({ verdict, because, watched, watch, figures }: Post): number {
+  const isWell = verdict !== undefined && because === undefined && watched.alive >= watch.min;
+  if (!isWell) return Number.NEGATIVE_INFINITY;
+  return Math.min(watched.calmUntilMs, watched.alive === 0 ? Number.POSITIVE_INFINITY : figures.dueAtMs);
 }
 
 function machineUpMs({ machine }: LocalPorts): number | undefined {

@@ -66,8 +66,7 @@ export class Watched {
   followUp(nowMs: number): boolean {
     const before = this.alive;
     if (before > 0) this.zombies = 0;
-    // Asking for its stat would cost twice as much, once a second for years; only one without memory of its own may be dead.
-    for (const process of this.#known.values()) if (!isNonZeroDigit(process.pulse.first())) this.#follow(process);
+    for (const process of this.#known.values()) if (!beats(process.pulse)) this.#follow(process);
     this.#noteShort(nowMs);
     return this.alive === before;
   }
@@ -88,9 +87,16 @@ export class Watched {
     if (this.#foundAtMs === undefined) return true;
     if (this.#shortSinceMs !== undefined)
       return nowMs - this.#shortSinceMs < LOOK_EVERY_ROUND_MS || nowMs - this.#foundAtMs >= LOOK_SELDOM_MS;
-    if (this.#overFinds > 0 || (this.#main !== undefined && this.main === undefined)) return true;
+    return nowMs >= this.calmUntilMs;
+  }
+
+  /** They need not be searched for before, monotonic ms, as long as they all live. */
+  get calmUntilMs(): number {
+    if (this.#foundAtMs === undefined || this.#shortSinceMs !== undefined) return Number.NEGATIVE_INFINITY;
+    const mainLost = this.#main !== undefined && this.main === undefined;
+    if (this.#overFinds > 0 || mainLost) return Number.NEGATIVE_INFINITY;
     const counts = this.#lostSome || this.#cheapToFind || this.#wanted.max !== undefined;
-    return counts && nowMs - this.#foundAtMs >= RESCAN_MS;
+    return counts ? this.#foundAtMs + RESCAN_MS : Number.POSITIVE_INFINITY;
   }
 
   /** Takes what a search found as the whole truth. Throws Failure MACHINE_READ. */
@@ -157,6 +163,12 @@ export class Watched {
     this.#known.delete(process.pid);
   }
 }
+
+/**
+ * Whether a process has memory of its own, by its statm: then it is alive. One without may be dead. Asking for its stat
+ * would cost twice as much, once a second for years. Throws Failure MACHINE_READ.
+ */
+export const beats = (pulse: Source): boolean => isNonZeroDigit(pulse.first());
 
 const older = (a: Known, b: Known): boolean =>
   a.startTicks < b.startTicks || (a.startTicks === b.startTicks && a.pid < b.pid);

@@ -39,6 +39,15 @@ function counted(of: Clock = systemClock): Clock & { running: Set<() => void> } 
       running.add(done);
       return done;
     },
+    every(ms, work) {
+      const callOff = of.every(ms, work);
+      const done = (): void => {
+        running.delete(done);
+        callOff();
+      };
+      running.add(done);
+      return done;
+    },
   };
 }
 
