@@ -27,18 +27,25 @@ export function riseOf(points: readonly Point[]): number | undefined {
 export class Trail {
   readonly #windowMs: number;
   #points: Point[] = [];
+  #risen: { share: number; rise: number | undefined } | undefined;
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
   add(atMs: number, value: number): void {
+    this.#risen = undefined;
     this.#points.push({ atMs, value });
     while ((this.#points[0]?.atMs ?? atMs) < atMs - this.#windowMs) this.#points.shift();
   }
   clear(): void {
+    this.#risen = undefined;
     this.#points = [];
   }
-  /** `riseOf` the points, once the points span at least `share` of the window. */
+  /** `riseOf` the points, once the points span at least `share` of the window. Worked out once for each new point: all pairs of them are milliseconds of work. */
   rise(share: number): number | undefined {
+    if (this.#risen?.share !== share) this.#risen = { share, rise: this.#riseOf(share) };
+    return this.#risen.rise;
+  }
+  #riseOf(share: number): number | undefined {
     const first = this.#points[0];
     const last = this.#points.at(-1);
     if (first === undefined || last === undefined) return undefined;

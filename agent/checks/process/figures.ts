@@ -66,6 +66,18 @@ export class ProcessFigures {
     return Math.min(this.#figuresAtMs + figuresEveryMs, this.#descriptorsAtMs + descriptorsEveryMs);
   }
 
+  /**
+   * Measures resident memory where that alone is due; whether it is still below `raise` (bytes) then, and everything else
+   * as it was. Throws Failure MACHINE_READ.
+   */
+  staysBelow(raise: number, processes: readonly Known[], nowMs: number): boolean {
+    if (nowMs < this.dueAtMs) return true;
+    if (nowMs - this.#descriptorsAtMs >= this.#pace.descriptorsEveryMs) return false;
+    const { growthBytesPerHour } = this.#used;
+    this.#measure(processes.slice(0, MOST_MEASURED), nowMs);
+    return this.#used.growthBytesPerHour === growthBytesPerHour && (this.#used.rssBytes ?? 0) < raise;
+  }
+
   /** The figures as last measured, renewed where it is time. Throws Failure MACHINE_READ. */
   of(processes: readonly Known[], nowMs: number): Figures {
     const measured = processes.slice(0, MOST_MEASURED);

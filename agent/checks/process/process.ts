@@ -140,13 +140,19 @@ class ProcessJudge implements Judge {
 
   /** In most rounds nothing happened to a watch since the last: then the verdict stands as it was. */
   #verdict(post: Post, nowMs: number): Verdict {
-    const stands = post.because === undefined && nowMs < post.figures.dueAtMs && post.watched.alive >= post.watch.min;
-    if (post.verdict !== undefined && stands) return post.verdict;
     this.#orUnknown(post, () => {
-      if (post.because === undefined) post.verdict = this.#judgePost(post, nowMs);
+      if (post.because === undefined && !this.#stands(post, nowMs)) post.verdict = this.#judgePost(post, nowMs);
     });
     if (post.because === undefined && post.verdict !== undefined) return post.verdict;
     return { state: "unknown", subject: post.watch.name, because: post.because ?? "not judged" };
+  }
+
+  /** Memory below its limit is judged anew only with the other figures: what is well then stays as it was told. */
+  #stands({ verdict, watched, watch, figures }: Post, nowMs: number): boolean {
+    if (verdict === undefined || watched.alive < watch.min) return false;
+    if (nowMs < figures.dueAtMs) return true;
+    const isWell = verdict.grade === "ok" && verdict.holds === "ok" && watched.alive > 0;
+    return isWell && figures.staysBelow(watch.rssBytes?.raise ?? Number.POSITIVE_INFINITY, watched.known, nowMs);
   }
 
   #judgePost(post: Post, nowMs: number): Judged {

@@ -401,6 +401,21 @@ describe("memory and descriptors", () => {
     expect(await only(10_000)).toMatchObject({ grade: "ok", holds: "ok" });
   });
 
+  test("is looked at every ten seconds, and told anew with the other figures or once it crosses its limit", async () => {
+    run({ pid: 50, exe: "/w" });
+    watch({ name: "w", exe: "/w", rssBytes: { raise: 10_485_760, clear: 8_388_608 } });
+    const [first] = await round();
+    rss(4_194_304);
+    expect((await round(10_000))[0]).toBe(first);
+    rss(10_485_760);
+    expect((await round(9_000))[0]).toBe(first);
+    expect(await only()).toMatchObject({ grade: "minor", reason: "memory", value: 10_485_760 });
+    rss(4_194_304);
+    expect(await only(10_000)).toMatchObject({ grade: "ok", holds: "ok" });
+    rss(6_291_456);
+    expect((await only(60_000)).readings).toMatchObject({ rss_bytes: 6_291_456 });
+  });
+
   test("steady growth over hours is an alarm, one jump is not", async () => {
     run({ pid: 50, exe: "/w" });
     watch({ name: "w", exe: "/w", growthBytesPerHour: { raise: 1_048_576, clear: 524_288 } });
