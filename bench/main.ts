@@ -21,6 +21,7 @@ import { start } from "./start.ts";
 import { streamCalm } from "./stream-calm.ts";
 import { streamDetect } from "./stream-detect.ts";
 import { streamFuzz } from "./stream-fuzz.ts";
+import { streamSoak } from "./stream-soak.ts";
 import { streamsCost } from "./streams.ts";
 import { trends } from "./trends.ts";
 
@@ -40,6 +41,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   streams: streamsCost,
   "stream-detect": streamDetect,
   "stream-calm": streamCalm,
+  "stream-soak": streamSoak,
   "stream-fuzz": streamFuzz,
 };
 const RESULTS = "bench/results";

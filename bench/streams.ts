@@ -73,7 +73,14 @@ interface Candidate extends Disposable {
   pid: number | undefined;
 }
 
-function agent(name: string, { broker, url, folder }: Order, streams: number, mode: Mode, pictures = false): Candidate {
+/** The shipped agent with so many streams to watch, in a group of its own. */
+export function agent(
+  name: string,
+  { broker, url, folder }: Pick<Order, "broker" | "url" | "folder">,
+  streams: number,
+  mode: Mode,
+  pictures = false,
+): Candidate {
   const own = join(folder, name);
   const targets = Array.from({ length: streams }, (_, i) => ({
     ...{ name: `cam-${i + 1}`, type: "rtsp", url, at: "forwarder", mode },
