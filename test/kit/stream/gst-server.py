@@ -2,7 +2,8 @@
 """A live RTSP server of GStreamer (gst-rtsp-server) for tests, with faults that can be switched on while it plays.
 
 One argument: a JSON object of options (see gst.ts). Mounts: /h264 (with PCMA sound), /h264na (without), /h265 (with sound),
-/mjpeg, and /fwd, which serves again what a separate encoder sends to a UDP port.
+/mjpeg, /fwd, which serves again what a separate encoder sends to a UDP port, and /clip-h264 and /clip-h265, which play a
+Matroska file to each client from its beginning.
 Standard input, one switch a line: stall=1 | vstall=1 | tsstuck=1 | drop=PERCENT | noidr=1 | tsjump=TICKS | kbps=N |
 pattern=N | reset. It ends when its standard input does.
 Standard output, one JSON object a line: what was asked of it, and how many sessions it has."""
@@ -121,10 +122,10 @@ def on_input(fd, _condition):
 server = GstRtspServer.RTSPServer()
 
 
-def mount(path, launch):
+def mount(path, launch, shared=True):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch("( " + launch + " )")
-    factory.set_shared(True)
+    factory.set_shared(shared)
     factory.connect("media-configure", on_configure)
     if OPTIONS.get("udpOnly"):
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
@@ -150,6 +151,9 @@ def mounts():
     mount("/h264na", h264)
     mount("/h265", h265 + sound)
     mount("/mjpeg", camera + "jpegenc ! rtpjpegpay name=pay0 pt=26")
+    for coded, file in OPTIONS.get("clips", {}).items():
+        parts = f"{coded}parse ! rtp{coded}pay name=pay0 pt=96 config-interval=0"
+        mount(f"/clip-{coded}", f"filesrc location={file} ! matroskademux ! {parts}", shared=False)
     codec, number, parts = {
         "H264": ("H264", 96, "rtph264depay ! h264parse ! rtph264pay config-interval=-1"),
         "H265": ("H265", 96, "rtph265depay ! h265parse ! rtph265pay config-interval=-1"),

@@ -25,6 +25,8 @@ export interface GstOptions {
   udpOnly?: boolean;
   /** Of a session, as the header says it. */
   timeoutS?: number;
+  /** Matroska files behind /clip-h264 and /clip-h265. */
+  clips?: { h264: string; h265: string };
   /** What the encoder behind /fwd sends. */
   forwards?: "H264" | "H265" | "MJPEG";
 }
@@ -46,7 +48,7 @@ export interface GstServer extends AsyncDisposable {
   /** Where an encoder sends what /fwd serves again. */
   readonly forwardPort: number;
   /** `rtsp://127.0.0.1:port/mount`. */
-  url(mount: "h264" | "h264na" | "h265" | "mjpeg" | "fwd"): string;
+  url(mount: "h264" | "h264na" | "h265" | "mjpeg" | "fwd" | "clip-h264" | "clip-h265"): string;
   /** Everything it has told so far. */
   seen(): readonly Seen[];
   /** How often it was asked that: `describe`, `setup`, `play`, `teardown`, `options`, `get-parameter`, `session` … */
