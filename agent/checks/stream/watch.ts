@@ -44,6 +44,8 @@ export interface WatchOrder {
 
 /** How often a running session is judged: within this a fault is seen. */
 const EVALUATE_MS = 500;
+/** A look so late came after a time in which nothing could be read: what waits in the sockets is read before the next one. */
+const STALLED_MS = 1_000;
 export const CONNECT_MS = 3_000;
 export const ANSWER_MS = 5_000;
 /** Over TCP what comes is read so often: eight wakings a second instead of fifty. A quarter of the time between two looks. */
@@ -195,9 +197,13 @@ export class Watch {
     const { clock, examiner, sample, mode, renewAfterMs } = this.#order;
     let silentSince: number | undefined;
     let known = false;
+    let dueAt = clock.now() + EVALUATE_MS;
     const look = (): void => {
       callOff = clock.after(EVALUATE_MS, look);
       const now = clock.now();
+      const lateMs = now - dueAt;
+      dueAt = now + EVALUATE_MS;
+      if (lateMs >= STALLED_MS) return;
       const conclusion = examiner.conclude();
       const playedMs = examiner.playingMs();
       if (playedMs !== undefined && !known) {

@@ -16,6 +16,14 @@ const UNPROVEN: Conclusion = { state: "unknown", says: "warming up" };
 const refused = () => new Failure("DIAL_REFUSED", "nothing listens there");
 const wrongPassword = () => new Failure("STREAM_AUTH", "401", { facts: { status: 401 } });
 
+/** Time passes on it without anything being done. */
+class LeapingClock extends HandClock {
+  leapt = 0;
+  override now(): number {
+    return super.now() + this.leapt;
+  }
+}
+
 function rig(more: Partial<WatchOrder> = {}, clock = new HandClock()) {
   const server = new HandServer();
   const examiner = new HandExaminer(() => clock.now());
@@ -103,6 +111,26 @@ describe("a session that cannot begin", () => {
 });
 
 describe("a running session", () => {
+  test("that could not be read for a while, since the whole agent stood still, is read before it is judged", async () => {
+    const clock = new LeapingClock();
+    const { examiner, watch } = rig({}, clock);
+    await clock.wind(10_000);
+    const well = examiner.sees;
+    examiner.sees = DEAD;
+    clock.leapt += 8_000;
+    await clock.wind(500);
+    expect(watch.conclusion.state).toBe("ok");
+    examiner.sees = well;
+    await clock.wind(500);
+    expect(watch.conclusion.state).toBe("ok");
+    examiner.sees = DEAD;
+    clock.leapt += 8_000;
+    await clock.wind(500);
+    expect(watch.conclusion.state).toBe("ok");
+    await clock.wind(500);
+    expect(watch.conclusion.state).toBe("no_media");
+  });
+
   test("stays while no media come, and is one", async () => {
     const { clock, server, examiner, watch } = rig();
     await clock.wind(10_000);
