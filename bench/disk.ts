@@ -20,7 +20,8 @@ export interface Disk extends Disposable {
   during(work: () => Promise<void>): Promise<number>;
 }
 
-export function openDisk(megabytes: number): Disk {
+/** `mountOptions` as for mount -o. */
+export function openDisk(megabytes: number, mountOptions = "defaults"): Disk {
   using undo = new DisposableStack();
   const space = undo.use(openMountSpace());
   const image = `${space.folder}/disk.img`;
@@ -32,7 +33,7 @@ export function openDisk(megabytes: number): Disk {
   undo.defer(() => run("losetup", ["--detach", device]));
   run("blockdev", ["--setra", String(READ_AHEAD_SECTORS), device]);
   run("mkdir", [point]);
-  const mount = (): void => void space.run("mount", device, point);
+  const mount = (): void => void space.run("mount", "-o", mountOptions, device, point);
   mount();
   undo.defer(() => space.run("umount", "--lazy", point));
   const all = undo.move();
