@@ -2,7 +2,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Cron } from "../platform/cron.ts";
 import { Failure } from "../protocol/failure.ts";
 
-/** When is each check asked? Rounds on monotonic slots: never overlapping, never held up by a check that hangs. */
+/** When is each check asked? In rounds by the monotonic clock: never overlapping, never held up by a check that hangs. */
 
 /** A tier; `everyMs`: with the slow round in which so much time has passed, so that it wakes nobody by itself; or by the wall clock. */
 export type Every = "fast" | "slow" | { everyMs: number } | { cron: string };
@@ -221,7 +221,7 @@ class Slots {
 
 /**
  * One tier by a timer of its own. `ask` returns what has to be over before the next slot. Resolves when the walk ends. A
- * timer that calls back, not a promise: it fires once a second for years.
+ * timer that calls back, not a promise: it fires for years.
  */
 function walkTier({ clock, signal }: Walk, slots: Slots, ask: Ask): Promise<void> {
   if (signal.aborted) return Promise.resolve();

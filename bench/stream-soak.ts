@@ -30,6 +30,7 @@ export const streamSoak = bench({
       const memory = memoryOf(watching.pid ?? 0);
       memories.push(memory);
       most = Math.max(most, gst.sessions());
+      if (gst.sessions() < STREAMS) throw new Error(`${gst.sessions()} sessions stand of ${STREAMS}`);
       if (memories.length % 30 === 0) tell(`${memories.length / 6} min: ${JSON.stringify(memory)}`);
     }
     const quarter = Math.floor(memories.length / 4);

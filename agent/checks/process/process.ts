@@ -103,7 +103,7 @@ class ProcessJudge implements Judge {
       this.#orUnknown(post, () => {
         const answer = found[i] ?? { because: "not searched for" };
         if ("because" in answer) post.because = answer.because;
-        else post.watched.found(answer.pids, nowMs);
+        else if (!post.watched.found(answer.pids, nowMs)) return;
         post.verdict = undefined;
       });
   }

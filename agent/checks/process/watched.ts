@@ -99,8 +99,10 @@ export class Watched {
     return counts ? this.#foundAtMs + RESCAN_MS : Number.POSITIVE_INFINITY;
   }
 
-  /** Takes what a search found as the whole truth. Throws Failure MACHINE_READ. */
-  found(pids: readonly number[], nowMs: number): void {
+  /** Takes what a search found as the whole truth; whether it is another one than before. Throws Failure MACHINE_READ. */
+  found(pids: readonly number[], nowMs: number): boolean {
+    const first = this.#foundAtMs === undefined;
+    const before = this.alive;
     const earlier = this.#main;
     const fellShort = this.#fellShort;
     const fresh = this.#adopt(new Set(pids));
@@ -114,6 +116,7 @@ export class Watched {
     this.#overFinds = this.alive > (this.#wanted.max ?? Number.POSITIVE_INFINITY) ? this.#overFinds + 1 : 0;
     if (fresh > 0) this.#fellShort = false;
     this.#noteShort(nowMs);
+    return first || fresh > 0 || this.alive !== before || this.#overFinds > 0;
   }
 
   /** Restarts within the window that ends now, and whether they are a loop: one that was stays one until the window is quiet. */

@@ -25,7 +25,7 @@ const count = highBand(1, 1_000_000_000);
 const windowMs = (fallback: number) => z._default(z.int().check(z.minimum(60_000), z.maximum(86_400_000)), fallback);
 
 export const SelfConfig = z.strictObject({
-  ...commonConfig({ every: { everyMs: 30_000 }, holdOnMs: 20_000, holdOffMs: 60_000 }),
+  ...commonConfig({ every: "slow", holdOnMs: 20_000, holdOffMs: 60_000 }),
   /** How much too late the rounds were, at worst. */
   lateMs: z.prefault(
     z.strictObject({

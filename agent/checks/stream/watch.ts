@@ -44,7 +44,10 @@ export interface WatchOrder {
 
 /** How often a running session is judged: within this a fault is seen. */
 const EVALUATE_MS = 500;
-/** A look so late came after a time in which nothing could be read: what waits in the sockets is read before the next one. */
+/**
+ * A look so late came after a time in which nothing could be read: what waits in the sockets is read before the next one,
+ * and that one judges, however late it is itself.
+ */
 const STALLED_MS = 1_000;
 export const CONNECT_MS = 3_000;
 export const ANSWER_MS = 5_000;
@@ -198,12 +201,13 @@ export class Watch {
     let silentSince: number | undefined;
     let known = false;
     let dueAt = clock.now() + EVALUATE_MS;
+    let stalled = false;
     const look = (): void => {
       callOff = clock.after(EVALUATE_MS, look);
       const now = clock.now();
-      const lateMs = now - dueAt;
+      stalled = !stalled && now - dueAt >= STALLED_MS;
       dueAt = now + EVALUATE_MS;
-      if (lateMs >= STALLED_MS) return;
+      if (stalled) return;
       const conclusion = examiner.conclude();
       const playedMs = examiner.playingMs();
       if (playedMs !== undefined && !known) {

@@ -42,6 +42,7 @@ describe.skipIf(missing)("a clip that a real server plays is to us what it is to
     await using gst = await startGst({ clips });
     await using playing = beginRtsp({ url: gst.url(`clip-${codec}`), transport });
     await playing.until((heard) => heard.of(0).frames.length >= packets.length);
+    await playing.leave();
     const heard = playing.heard.of(0);
     expect(heard.frames).toHaveLength(packets.length);
     expect(heard.frames.map(({ key }) => key)).toEqual(packets.map(({ flags }) => flags.startsWith("K")));

@@ -129,6 +129,12 @@ describe("a running session", () => {
     expect(watch.conclusion.state).toBe("ok");
     await clock.wind(500);
     expect(watch.conclusion.state).toBe("no_media");
+    examiner.sees = well;
+    for (let i = 0; i < 2; i += 1) {
+      clock.leapt += 3_000; // so slow is a device that is always late
+      await clock.wind(500);
+    }
+    expect(watch.conclusion.state).toBe("ok");
   });
 
   test("stays while no media come, and is one", async () => {
