@@ -20,8 +20,7 @@ export interface Disk extends Disposable {
   during(work: () => Promise<void>): Promise<number>;
 }
 
-/** `mountOptions` as for mount -o. */
-export function openDisk(megabytes: number, mountOptions = "defaults"): Disk {
+export function openDisk(megabytes: number): Disk {
   using undo = new DisposableStack();
   const space = undo.use(openMountSpace());
   const image = `${space.folder}/disk.img`;
@@ -33,7 +32,7 @@ export function openDisk(megabytes: number, mountOptions = "defaults"): Disk {
   undo.defer(() => run("losetup", ["--detach", device]));
   run("blockdev", ["--setra", String(READ_AHEAD_SECTORS), device]);
   run("mkdir", [point]);
-  const mount = (): void => void space.run("mount", "-o", mountOptions, device, point);
+  const mount = (): void => void space.run("mount", device, point);
   mount();
   undo.defer(() => space.run("umount", "--lazy", point));
   const all = undo.move();
