@@ -21,6 +21,7 @@ import { start } from "./start.ts";
 import { streamCalm } from "./stream-calm.ts";
 import { streamDetect } from "./stream-detect.ts";
 import { streamFuzz } from "./stream-fuzz.ts";
+import { streamHeap } from "./stream-heap.ts";
 import { streamSoak } from "./stream-soak.ts";
 import { streamsCost } from "./streams.ts";
 import { trends } from "./trends.ts";
@@ -42,6 +43,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "stream-detect": streamDetect,
   "stream-calm": streamCalm,
   "stream-soak": streamSoak,
+  "stream-heap": streamHeap,
   "stream-fuzz": streamFuzz,
 };
 const RESULTS = "bench/results";

@@ -53,7 +53,7 @@ The shipped agent and real servers on the same machine, whose own cost is not co
 RTSP and TCP, without pictures unless said. What a stream costs is an agent with streams less an agent without. ffprobe and ffmpeg
 ran at the same time as the agent with four. Detection is from the moment of the fault, at any phase of the rounds.
 
-${tables(["streams", "stream-detect", "stream-calm", "stream-soak", "stream-fuzz"])}
+${tables(["streams", "stream-detect", "stream-calm", "stream-soak", "stream-heap", "stream-fuzz"])}
 
 ## Aggregator
 

@@ -80,6 +80,7 @@ export function agent(
   streams: number,
   mode: Mode,
   pictures = false,
+  flags: readonly string[] = [],
 ): Candidate {
   const own = join(folder, name);
   const targets = Array.from({ length: streams }, (_, i) => ({
@@ -99,7 +100,11 @@ export function agent(
       stream: { targets, budget: { continuousUpTo: 32, cpuPct: 100 } },
     },
   });
-  return started(name, streams, argv, join(own, "log"), { env, sessions: mode === "continuous" ? streams : 0 });
+  const [node = "", ...words] = argv;
+  return started(name, streams, [node, ...flags, ...words], join(own, "log"), {
+    env,
+    sessions: mode === "continuous" ? streams : 0,
+  });
 }
 
 /** What a script of cron would do: ffprobe looks at the packets for five seconds, once a minute. */
