@@ -67,7 +67,8 @@ describe.skipIf(noGst)("a stream of gst-rtsp-server", () => {
     expect(playing.heard.of(0).formats).toMatchObject([{ width: 640, height: 360 }]);
   });
 
-  test("that takes UDP alone is played over UDP, unless only TCP is allowed", async () => {
+  // once in many runs, on a machine with more to do, no packet came in 30 s
+  test("that takes UDP alone is played over UDP, unless only TCP is allowed", { retry: 1 }, async () => {
     await using gst = await startGst({ udpOnly: true });
     {
       await using playing = beginRtsp({ url: gst.url("h264") });
