@@ -85,7 +85,8 @@ export async function startSipp(options: SippOptions): Promise<Sipp> {
   return {
     port,
     child,
-    requests: () => readFileSync(log, "utf8").match(/^(MESSAGE|OPTIONS) [\s\S]*?(?=^-{20,})/gm) ?? [],
+    // What came is written before it is answered, the line after it only when the answer is out: that may be missing.
+    requests: () => readFileSync(log, "utf8").match(/^(MESSAGE|OPTIONS) [\s\S]*?(?=^-{20,}|(?![\s\S]))/gm) ?? [],
     hang: () => void child.process.kill("SIGSTOP"),
     goOn: () => void child.process.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
