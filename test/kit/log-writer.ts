@@ -13,7 +13,8 @@ import { systemClock } from "../../platform/clock.ts";
 
 /**
  * A program that writes a log as programs do: `node log-writer.ts --path P --rate LINES --seconds S --every MS
- * --turn rename|copy|cut`. Each line holds "tick" and its number. The number of lines goes to `P.count` in the end.
+ * --turn rename|copy|cut --count C`. Each line holds "tick" and its number. The number of lines goes to the file C in the
+ * end: not beside the log, where it would pass for a part of it.
  */
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "5" },
     every: { type: "string", default: "400" },
     turn: { type: "string", default: "rename" },
+    count: { type: "string", default: "" },
   },
 });
 const { path, turn } = values;
@@ -59,4 +61,4 @@ for (let now = began; now < began + seconds * 1_000; now = systemClock.now()) {
   await systemClock.sleep(5);
 }
 closeSync(fd);
-writeFileSync(`${path}.count`, String(written));
+writeFileSync(values.count, String(written));

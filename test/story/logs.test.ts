@@ -40,17 +40,18 @@ test.each(["rename", "copy", "cut"] as const)(
     };
     await until("the log is followed", 20_000, source);
 
-    const words = ["--path", path, "--seconds", "5", "--every", "700", "--turn", turn];
+    const count = join(folder.path, "count");
+    const words = ["--path", path, "--seconds", "5", "--every", "700", "--turn", turn, "--count", count];
     const writer = startChild(process.execPath, ["--disable-warning=ExperimentalWarning", WRITER, ...words]);
     try {
       let kills = 0;
-      for (; !existsSync(`${path}.count`); kills += 1) {
+      for (; !existsSync(count); kills += 1) {
         await systemClock.sleep(900 + 133 * (kills % 5));
         await agent.end("SIGKILL");
         agent.start();
       }
       expect(kills).toBeGreaterThan(0);
-      const written = Number(readFileSync(`${path}.count`, "utf8"));
+      const written = Number(readFileSync(count, "utf8"));
       expect(written).toBeGreaterThan(9_000);
       appendFileSync(path, "the end\n");
       await until("its last line is told", 30_000, () => figures("logs.end")); // and so is all before it

@@ -54,8 +54,8 @@ const GRACE_MS = 5_000;
 /** Further behind than that, the oldest is given up. */
 const MOST_BEHIND = 64 * 1024 * 1024;
 const KEPT_BEHIND = 1024 * 1024;
-/** Files that were rotated away and are not read yet; more of them are given up. */
-const MOST_PIECES = 8;
+/** Files that were rotated away and are not read yet, as after a time in which nobody read; more of them are given up. */
+const MOST_PIECES = 16;
 
 /** One buffer for all files: a fresh one per read would grow the heap. */
 const buffer = Buffer.allocUnsafeSlow(TAIL + CHUNK);

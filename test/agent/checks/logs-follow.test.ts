@@ -41,9 +41,10 @@ async function follow(turn: "rename" | "copy" | "cut"): Promise<{ state: LogsSta
   const total = (): number => state()?.tallies["tick"]?.total ?? 0;
   let follower = start();
   await until("it follows", 20_000, () => state() !== undefined);
-  const words = ["--path", path, "--seconds", "4", "--every", "450", "--turn", turn];
+  const count = join(folder.path, "count");
+  const words = ["--path", path, "--seconds", "4", "--every", "450", "--turn", turn, "--count", count];
   const writer = startChild(process.execPath, [QUIET, WRITER, ...words]);
-  const isDone = (): boolean => existsSync(`${path}.count`);
+  const isDone = (): boolean => existsSync(count);
   try {
     let kills = 0;
     for (; !isDone(); kills += 1) {
@@ -54,7 +55,7 @@ async function follow(turn: "rename" | "copy" | "cut"): Promise<{ state: LogsSta
       follower = start();
     }
     expect(kills).toBeGreaterThan(0); // a dozen on a machine at rest
-    const written = Number(readFileSync(`${path}.count`, "utf8"));
+    const written = Number(readFileSync(count, "utf8"));
     if (turn !== "cut") await until(`${written} lines are counted`, 10_000, () => total() >= written).catch(() => {}); // told below, exactly
     await systemClock.sleep(500); // what is counted twice would be counted by now
     await follower.stop();

@@ -110,6 +110,22 @@ describe("a log with the rotated ones of many days beside it", () => {
   });
 });
 
+test("rotated a dozen times while nobody read: after the start all of it is read", async () => {
+  start();
+  await round();
+  write(3);
+  await ticks();
+  write(5);
+  for (let i = 30; i > 18; i -= 1) {
+    renameSync(log, `${log}.${i}`);
+    write(2);
+  }
+  start();
+  await round();
+  expect(await ticks(20_000)).toBe(8 + 24);
+  expect((await of(log))?.readings["lost_bytes"]).toBe(0);
+});
+
 test("rotated more often between two looks than can be kept: what is given up of the first is counted, too", async () => {
   start();
   await round();
