@@ -38,6 +38,8 @@ export const isPast = (key: string): boolean => key.startsWith("past:");
 export const MOST_KNOWN = 40;
 /** A folder with more names is not searched to its end. */
 const MOST_NAMES = 4_096;
+/** A rotation is over after a few milliseconds. */
+const MOST_LOOKS = 20;
 const PACKED = /\.(gz|xz|bz2|zst|lz4|Z|zip)$/;
 
 interface Sibling {
@@ -84,8 +86,17 @@ export class Siblings {
 
   /** Opens the file wherever in the folder it is now. */
   open({ offset, tail, ...file }: Omit<Place, "mtimeMs">): GrowingFile | undefined {
-    const found = this.#list(() => true).find(({ path, look }) => isSame(file, look) && stoodAt(path, offset, tail));
-    return found === undefined ? undefined : openGrowing(found.path);
+    for (let i = 0; i < MOST_LOOKS; i += 1) {
+      const found = this.#list(() => true).find(({ look }) => isSame(file, look));
+      if (found === undefined) return undefined;
+      const opened = openSafely(found.path);
+      if (opened === undefined) continue;
+      const isRenamed = !isSame(file, opened.look()); // since it was found: another has its name
+      if (!isRenamed && stoodIn(opened, offset, tail)) return opened;
+      opened.close();
+      if (!isRenamed) return undefined;
+    }
+    return undefined;
   }
 
   /** A copy of the file as it was when it was cut: as long, made since, and with the same bytes where we stood. */
@@ -104,20 +115,34 @@ export class Siblings {
       .map(({ path, look }) => (path.endsWith(".gz") ? unpackedSize(path, look.size) : undefined));
   }
 
+  /** A file that is renamed while names are looked at is found under none of them: looked at until nothing moves. */
   #list(fits: (name: string, base: string) => boolean): Sibling[] {
     const real = realPath(this.#path) ?? this.#path;
-    const folder = dirname(real);
-    const base = basename(real);
-    const found: Sibling[] = [];
-    for (const name of namesIn(folder, MOST_NAMES)) {
-      if (name === base || !fits(name, base)) continue;
-      const path = join(folder, name);
-      const look = lookSafely(path);
-      if (look?.kind === "file") found.push({ path, look });
+    let found = listOnce(real, fits);
+    for (let i = 0; i < MOST_LOOKS; i += 1) {
+      const before = found;
+      found = listOnce(real, fits);
+      if (found.length === before.length && found.every((one, n) => isAsBefore(one, before[n]))) break;
     }
     return found;
   }
 }
+
+function listOnce(real: string, fits: (name: string, base: string) => boolean): Sibling[] {
+  const folder = dirname(real);
+  const base = basename(real);
+  const found: Sibling[] = [];
+  for (const name of namesIn(folder, MOST_NAMES)) {
+    if (name === base || !fits(name, base)) continue;
+    const path = join(folder, name);
+    const look = lookSafely(path);
+    if (look?.kind === "file") found.push({ path, look });
+  }
+  return found;
+}
+
+const isAsBefore = (one: Sibling, before: Sibling | undefined): boolean =>
+  one.path === before?.path && one.look.ino === before.look.ino;
 
 /** `app.log.1`, `app.log-20261122.gz`; `app-1.log` and `app.2026-11-22.log` of `app.log`. Not what editors leave. */
 function isRotated(name: string, base: string): boolean {
@@ -149,24 +174,46 @@ function lookSafely(path: string): Look | undefined {
   }
 }
 
-function bytesAt(path: string, offset: number, length: number): string | undefined {
+function openSafely(path: string): GrowingFile | undefined {
   try {
-    const file = openGrowing(path);
-    if (file === undefined) return undefined;
-    try {
-      return probe.toString("latin1", 0, file.read(probe, length, offset));
-    } finally {
-      file.close();
-    }
+    return openGrowing(path);
   } catch {
-    return undefined;
+    return undefined; // EACCES: not ours
   }
 }
 
-function stoodAt(path: string, offset: number, tail: string): boolean {
+function bytesIn(file: GrowingFile, offset: number, length: number): string {
+  try {
+    return probe.toString("latin1", 0, file.read(probe, length, offset));
+  } catch {
+    return ""; // a bad disk, or removed on a network file system
+  }
+}
+
+function bytesAt(path: string, offset: number, length: number): string | undefined {
+  const file = openSafely(path);
+  if (file === undefined) return undefined;
+  try {
+    return bytesIn(file, offset, length);
+  } finally {
+    file.close();
+  }
+}
+
+function stoodIn(file: GrowingFile, offset: number, tail: string): boolean {
   const length = tailLength(tail);
-  const bytes = Buffer.from(bytesAt(path, offset - length, length) ?? "", "latin1");
+  const bytes = Buffer.from(bytesIn(file, offset - length, length), "latin1");
   return bytes.length === length && tailOf(bytes, 0, length) === tail;
+}
+
+function stoodAt(path: string, offset: number, tail: string): boolean {
+  const file = openSafely(path);
+  if (file === undefined) return false;
+  try {
+    return stoodIn(file, offset, tail);
+  } finally {
+    file.close();
+  }
 }
 
 const beginsWith = (path: string, beginning: string | undefined): boolean =>
