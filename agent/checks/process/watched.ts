@@ -137,16 +137,25 @@ export class Watched {
     let fresh = 0;
     for (const pid of pids) {
       if (this.#known.has(pid) || this.#known.size >= MOST_FOLLOWED) continue;
-      const pulse = this.#machine.source(`/proc/${pid}/statm`);
-      pulse.first(); // opened before it is known who it is: from then on it is nobody else's
-      const stat = this.#stat(pid);
-      if (stat === undefined || isDead(stat)) pulse.close();
-      else {
-        this.#known.set(pid, { pid, startTicks: stat.startTicks, pulse });
-        fresh += 1;
-      }
+      const process = this.#meet(pid);
+      if (process === undefined) continue;
+      this.#known.set(pid, process);
+      fresh += 1;
     }
     return fresh;
+  }
+  /** Undefined where it is dead. Whatever comes of it, no file stays open that nobody knows of. */
+  #meet(pid: number): Known | undefined {
+    const pulse = this.#machine.source(`/proc/${pid}/statm`);
+    let met: Known | undefined;
+    try {
+      pulse.first(); // opened before it is known who it is: from then on it is nobody else's
+      const stat = this.#stat(pid);
+      if (stat !== undefined && !isDead(stat)) met = { pid, startTicks: stat.startTicks, pulse };
+      return met;
+    } finally {
+      if (met === undefined) pulse.close();
+    }
   }
   #stat(pid: number): ProcStat | undefined {
     const text = this.#machine.read(`/proc/${pid}/stat`);

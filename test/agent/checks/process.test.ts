@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as z from "zod/mini";
 import type { Judge, Judged, Verdict } from "../../../agent/checks/check.ts";
 import { processes } from "../../../agent/checks/process/process.ts";
-import type { Machine } from "../../../platform/machine.ts";
+import type { Machine, Source } from "../../../platform/machine.ts";
 import { Failure } from "../../../protocol/failure.ts";
 import { type Board, openBoard } from "../../kit/board.ts";
 import { HandClock } from "../../kit/hand-clock.ts";
@@ -229,6 +229,58 @@ describe("by executable and command line", () => {
       { state: "unknown", subject: "a" },
       { state: "judged", grade: "ok" },
     ]);
+  });
+});
+
+describe("what is held open of a process", () => {
+  test("is closed again where its stat cannot be read, round after round", async () => {
+    const machine = asKernel(board.machine);
+    const open = new Set<Source>();
+    const source = (path: string): Source => {
+      const one = machine.source(path);
+      const kept: Source = {
+        ...one,
+        first() {
+          open.add(kept);
+          return one.first();
+        },
+        close() {
+          open.delete(kept);
+          one.close();
+        },
+      };
+      return kept;
+    };
+    run({ pid: 50, exe: "/w" });
+    board.write("/proc/50/stat", "50 (w");
+    watchOn({ ...machine, source }, { name: "w", exe: "/w" });
+    for (let i = 0; i < 3; i += 1) expect(await round()).toMatchObject([{ state: "unknown" }]);
+    expect(open.size).toBe(0);
+    run({ pid: 50, exe: "/w" });
+    expect(await only()).toMatchObject({ grade: "ok" });
+    expect(open.size).toBe(1);
+  });
+
+  test("that cannot be read any more makes its own watch unknown in that round, well again in the next that can", async () => {
+    const machine = asKernel(board.machine);
+    let fails = false;
+    const source = (path: string): Source => {
+      const one = machine.source(path);
+      const first = (): number | undefined => {
+        if (fails && path === "/proc/50/statm") throw new Failure("MACHINE_READ", "cannot read: EIO");
+        return one.first();
+      };
+      return { ...one, first };
+    };
+    run({ pid: 50, exe: "/a" });
+    run({ pid: 51, exe: "/b" });
+    watchOn({ ...machine, source }, { name: "a", exe: "/a" }, { name: "b", exe: "/b" });
+    await round();
+    await round();
+    fails = true;
+    expect(await round()).toMatchObject([{ state: "unknown", subject: "a" }, { grade: "ok" }]);
+    fails = false;
+    expect(await round()).toMatchObject([{ grade: "ok" }, { grade: "ok" }]);
   });
 });
 
