@@ -12,7 +12,7 @@ export interface Rates {
 }
 
 /** Faults are counted over so many looks: five minutes at the usual pace. */
-const LOOKS = 10;
+const LOOKS = 5;
 /** In less a single burst would look like a full line. */
 const LEAST_S = 0.5;
 /** Fewer are chance. */

@@ -137,6 +137,16 @@ describe("a port", () => {
     }
     expect(await of("eth0")).toMatchObject({ grade: "warning", holds: "minor" });
   });
+  test("with errors is told of for the five minutes after, at the usual pace", async () => {
+    await begin();
+    await round(60_000);
+    count("eth0", "0 9000 100 0 0 0 0 0 0 900 0 0 0 0 0 0");
+    for (let minute = 1; minute <= 5; minute += 1) {
+      expect((await of("eth0", 60_000)).reason, `minute ${minute}`).toBe("errors");
+      count("eth0", `0 ${(minute + 1) * 9_000} 100 0 0 0 0 0 0 900 0 0 0 0 0 0`);
+    }
+    expect(await of("eth0", 60_000)).toMatchObject({ grade: "ok", holds: "ok" });
+  });
   test("that drops packets, and one that is full", async () => {
     await begin();
     await round();
