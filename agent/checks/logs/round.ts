@@ -19,6 +19,8 @@ import { Tally } from "./tally.ts";
 const ROUND_BYTES = 2 * 1024 * 1024;
 /** With so much in one round a log is busy. */
 const BUSY_BYTES = 32 * 1024;
+/** With so many records in one round the kernel's log is: a small one holds no more than a thousand. */
+const BUSY_RECORDS = 250;
 /** The loop is not held up longer than this; what is left is read in the next round. */
 const ROUND_MS = 100;
 /** Logs of the machine that come later (a logging program that is installed or started) are looked for so often. */
@@ -249,9 +251,9 @@ export class LogRounds implements Judge {
       post.lost = lost;
       post.pieces = pieces;
     }
-    moved = this.#pollKernel(now, budget.more) || moved;
-    moved = this.#pollJournal() || moved;
-    this.#isBusy = ROUND_BYTES - budget.bytes >= BUSY_BYTES || !budget.more();
+    const records = this.#pollKernel(now, budget.more);
+    moved = this.#pollJournal() || records > 0 || moved;
+    this.#isBusy = ROUND_BYTES - budget.bytes >= BUSY_BYTES || records >= BUSY_RECORDS || !budget.more();
     return moved;
   }
 
@@ -273,17 +275,18 @@ export class LogRounds implements Judge {
     }
   }
 
-  #pollKernel(now: number, more: () => boolean): boolean {
+  /** Returns how many records that were. */
+  #pollKernel(now: number, more: () => boolean): number {
     const kernel = this.#kernel;
-    if (kernel === undefined) return false;
+    if (kernel === undefined) return 0;
+    const { next } = kernel.log.state;
     try {
-      const moved = kernel.log.poll(now, more);
+      kernel.log.poll(now, more);
       delete kernel.trouble;
-      return moved;
     } catch (cause) {
       kernel.trouble = cause instanceof Error ? cause.message : String(cause);
-      return false;
     }
+    return kernel.log.state.next - next;
   }
 
   #verdicts(now: number): Verdict[] {

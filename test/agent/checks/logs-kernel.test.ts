@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { logs } from "../../../agent/checks/logs/logs.ts";
 import { findSources } from "../../../agent/checks/logs/sources.ts";
 import { machineAt } from "../../../platform/machine.ts";
 import { checkPorts } from "../../kit/check-ports.ts";
+import { HandClock } from "../../kit/hand-clock.ts";
 import { needsThat } from "../../kit/peers.ts";
 import { tempFolder } from "../../kit/temp.ts";
 
@@ -127,6 +128,43 @@ test("records that were overwritten before they were read are counted", () => {
   expect(lines).toEqual(["after a gap"]);
   expect(log.state).toEqual({ boot: "b", next: 101, lost: 62, lostAt: 77 });
   log.close();
+});
+
+test("a kernel that says much is read in the fast rounds, too, and its place is kept: after a kill nothing is called lost", async () => {
+  using folder = tempFolder("vigil-flood");
+  const root = join(folder.path, "root");
+  mkdirSync(join(root, "dev"), { recursive: true });
+  const bare = machineAt(root);
+  const read = (path: string) => (path.endsWith("boot_id") ? "b\n" : path === "/proc/uptime" ? "1000 0\n" : undefined);
+  const machine = { ...bare, read };
+  const device = join(root, KMSG);
+  /** One read gives one record. */
+  const record = (seq: number): string => `6,${seq},1,-;all is well\n`.padEnd(8_192);
+  const say = (from: number, to: number): void => {
+    for (let seq = from; seq < to; seq += 1) appendFileSync(device, record(seq));
+  };
+  const pattern = { id: "mine", titleZh: "我的", titleEn: "Mine", literal: "tick" };
+  const clock = new HandClock();
+  const start = (): Judge | undefined =>
+    logs.begin(logs.Config.parse({ patterns: [pattern] }), checkPorts(folder.path, { machine, clock }));
+  const round = async (judge: Judge | undefined, afterMs: number) => {
+    await clock.wind(afterMs);
+    return judge?.judge(new AbortController().signal);
+  };
+  say(0, 1);
+  const first = start();
+  await round(first, 0);
+  say(1, 20);
+  await round(first, 10_000);
+  expect(first?.stirred?.()).toBe(false);
+  say(20, 320);
+  await round(first, 10_000);
+  expect(first?.stirred?.()).toBe(true);
+  await round(first, 1_000);
+  expect(first?.stirred?.()).toBe(false);
+  writeFileSync(device, record(320)); // all before is written over; and the agent was killed
+  const [kernel] = (await round(start(), 0)) ?? [];
+  expect(kernel).toMatchObject({ subject: "kernel", grade: "ok", readings: { lost_count: 0 } });
 });
 
 describe("which logs a machine has", () => {
