@@ -401,20 +401,29 @@ describe("hostile logs", () => {
 });
 
 describe("what is kept", () => {
+  /** Of the two that take turns: grows with each save. */
+  const newest = (): number => {
+    const slots = ["logs", "logs-2"].map((name) => join(folder, "run", name));
+    return Math.max(...slots.filter((slot) => existsSync(slot)).map(turnOf));
+  };
+
   test("of a quiet log its place once a minute; what was found and what was rotated at once; after a kill nothing twice", async () => {
-    const newest = (): number => Math.max(...["logs", "logs-2"].map((name) => turnOf(join(folder, "run", name))));
     const calm = (): void => appendFileSync(log, "all is well\n");
     appendFileSync(log, "");
     start();
     await round();
     calm();
     await round(60_000);
-    const first = newest();
+    const begun = newest();
     for (let i = 0; i < 5; i += 1) {
       calm();
       await round(10_000);
     }
-    expect(newest()).toBe(first);
+    expect(newest()).toBe(begun);
+    calm();
+    await round(10_000);
+    const first = newest();
+    expect(first).toBe(begun + 1);
     write(2);
     expect(await ticks()).toBe(2);
     expect(newest()).toBe(first + 1);
@@ -435,7 +444,25 @@ describe("what is kept", () => {
     expect(await ticks()).toBe(3);
     calm();
     await round(60_000);
-    expect(newest()).toBeGreaterThan(settled);
+    const before = newest();
+    expect(before).toBeGreaterThan(settled);
+    calm();
+    await round(10_000);
+    expect(newest()).toBe(before);
+    judge?.close?.();
+    expect(newest()).toBe(before + 1);
+  });
+
+  test("of a busy log its place is kept every few seconds", async () => {
+    appendFileSync(log, "");
+    start();
+    await round();
+    for (let i = 0; i < 3; i += 1) {
+      const before = newest();
+      appendFileSync(log, "all is well\n".repeat(4_000));
+      await round(6_000);
+      expect(newest()).toBe(before + 1);
+    }
   });
 
   test("a torn write of it loses nothing: the one before is gone on from", async () => {
@@ -480,6 +507,10 @@ describe("what is kept", () => {
     write(2);
     expect((await round()).at(-1)).toMatchObject({ state: "unknown", subject: "place" });
     write(2);
+    expect(await ticks()).toBe(2);
+    rmSync(join(folder, "run"));
+    await round(); // nothing came since
+    start();
     expect(await ticks()).toBe(2);
   });
 
