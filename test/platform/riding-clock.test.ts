@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type RidingClock, ridingClock } from "../../platform/riding-clock.ts";
@@ -119,6 +120,37 @@ describe("a long wait", () => {
       process.setUncaughtExceptionCaptureCallback(null);
     }
   });
+});
+
+test("a wait longer than any timer can wait is not cut short by the patience", async () => {
+  const MOST = 2 ** 31 - 1;
+  const after = hand.after.bind(hand);
+  hand.after = (ms, work) => after(ms > MOST ? 1 : ms, work); // as Node's
+  const sleep = hand.sleep.bind(hand);
+  const long: number[] = [];
+  hand.sleep = (ms, signal) => {
+    long.push(ms);
+    return sleep(ms, signal);
+  };
+  const wide = ridingClock(hand, Number.POSITIVE_INFINITY);
+  for (const days of [17, 18, 40]) {
+    let ended = false;
+    void wide.sleep(days * 86_400_000).then(() => {
+      ended = true;
+    });
+    await hand.wind(1_000);
+    expect(ended, `${days} days`).toBe(false);
+  }
+  expect(long).toEqual([18 * 86_400_000, 40 * 86_400_000]);
+});
+
+test("waits that are over leave nothing at their signal: it lives as long as the agent", async () => {
+  const { signal } = new AbortController();
+  const listeners = (): number => getEventListeners(signal, "abort").length;
+  for (let i = 0; i < 3; i += 1) void clock.sleep(60 * S, signal);
+  expect(listeners()).toBe(3);
+  await ride(60 * S, 60 * S);
+  expect(listeners()).toBe(0);
 });
 
 test("a short wait is kept to the millisecond", async () => {
