@@ -317,6 +317,17 @@ describe("telling", () => {
     await clock.wind(5_000);
     await rounds.done;
   });
+  test("that takes long holds its tier up: nothing is asked meanwhile, and what was missed is not made up", async () => {
+    const clock = new HandClock();
+    const [process, disk] = [check(clock, "process", "fast"), check(clock, "disk", "slow")];
+    const rounds = walk(clock, [process.entry, disk.entry], { tell: () => clock.sleep(25_000) });
+    await clock.wind(200_000);
+    expect(process.asked.length).toBeLessThanOrEqual(8);
+    expect(disk.asked.length).toBeLessThanOrEqual(8);
+    rounds.stop.abort();
+    await clock.wind(100_000);
+    await rounds.done;
+  });
   test("that fails ends the walk with its error", async () => {
     const clock = new HandClock();
     const disk = check(clock, "disk", "slow");
@@ -349,11 +360,12 @@ describe("the end", () => {
     });
     const rounds = walk(clock, [hanging.entry, check(clock, "process", "fast").entry]);
     await clock.wind(6_000);
-    const count = rounds.told.length;
+    const [count, ticks] = [rounds.told.length, rounds.ticks.length];
     await end(rounds);
     expect(gaveUp).toBe(true);
     await clock.wind(60_000);
     expect(rounds.told).toHaveLength(count);
+    expect(rounds.ticks).toHaveLength(ticks);
   });
   test("before the beginning is no walk at all", async () => {
     const clock = new HandClock();

@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -61,6 +71,24 @@ describe("a file of the machine", () => {
     expect(own.first()).toBeUndefined();
     expect(machine.source("/proc/none/statm").first()).toBeUndefined();
     for (const statm of [own, childs]) statm.close();
+  });
+
+  test("held open has no first byte while it is empty, and one that could not be read is opened anew", () => {
+    using folder = tempFolder();
+    const place = join(folder.path, "figure");
+    const source = machineAt(folder.path).source("/figure");
+    writeFileSync(place, "7");
+    expect(source.first()).toBe(0x37);
+    writeFileSync(place, "");
+    expect(source.first()).toBeUndefined();
+    source.close();
+    rmSync(place);
+    mkdirSync(place);
+    expect(() => source.first()).toThrow(/figure.*EISDIR/);
+    rmdirSync(place);
+    writeFileSync(place, "8");
+    expect(source.first()).toBe(0x38);
+    source.close();
   });
 
   test("that is not there is undefined, one that cannot be read a typed failure with its path", () => {

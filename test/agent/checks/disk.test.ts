@@ -139,6 +139,9 @@ describe("the disk check", () => {
     const { board, round } = start("rk3568-buildroot");
     board.spaces.set("/oem", new Failure("MACHINE_READ", "gone", { facts: { errno: "ENOENT" } }));
     expect(of(await round(), "/oem")).toBeUndefined();
+    expect(of(await round(), "/oem")).toBeUndefined();
+    board.spaces.set("/oem", free(50));
+    expect(judged(await round(), "/oem")).toMatchObject({ grade: "ok", value: 50 });
   });
 
   test("a disk that answers EIO is a fault; one we may not ask is unknown", async () => {

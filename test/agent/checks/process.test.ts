@@ -304,6 +304,17 @@ describe("counts", () => {
     expect(await only()).toMatchObject({ grade: "ok", value: 2, readings: { alive_count: 2 } });
   });
 
+  test("one that came in the place of another is counted within ten seconds", async () => {
+    for (const pid of [50, 51]) run({ pid, exe: "/w", start: pid });
+    watch({ name: "workers", exe: "/w" });
+    await only();
+    await only();
+    end(51);
+    expect(await only()).toMatchObject({ value: 1 });
+    run({ pid: 52, exe: "/w", start: 52 });
+    expect(await only(10_000)).toMatchObject({ grade: "ok", value: 2 });
+  });
+
   test("a child that is still its parent's copy for a moment is not too many; a second copy that stays is", async () => {
     run({ pid: 50, exe: "/w" });
     watch({ name: "w", exe: "/w", max: 1 });
@@ -353,6 +364,16 @@ describe("restart loops", () => {
     }
   });
 
+  test("the oldest that dies while others live is a restart in that very round", async () => {
+    run({ pid: 50, exe: "/w", start: 100 });
+    run({ pid: 51, exe: "/w", start: 101 });
+    watch({ name: "w", exe: "/w" });
+    await only();
+    await only();
+    end(50);
+    expect(await only()).toMatchObject({ grade: "ok", readings: { restarts_count: 1, alive_count: 1 } });
+  });
+
   test("one of several that dies and comes back is a restart even when the oldest stays", async () => {
     run({ pid: 50, exe: "/w", start: 100 });
     run({ pid: 51, exe: "/w", start: 101 });
@@ -398,6 +419,20 @@ describe("by systemd unit", () => {
     run({ pid: 51, start: 101 });
     watch({ name: "nginx", unit: "nginx.service" });
     expect(await only()).toMatchObject({ grade: "ok", readings: { alive_count: 2 } });
+  });
+
+  test("what joins its group is counted within ten seconds; another main in it is a restart, though the old one lives elsewhere", async () => {
+    const group = `${v2}/system.slice/nginx.service`;
+    board.write(`${group}/cgroup.procs`, "50\n");
+    run({ pid: 50, start: 100 });
+    run({ pid: 51, start: 101 });
+    watch({ name: "nginx", unit: "nginx.service" });
+    await only();
+    board.write(`${group}/cgroup.procs`, "50\n51\n");
+    expect(await only(10_000)).toMatchObject({ grade: "ok", readings: { alive_count: 2 } });
+    board.write(`${group}/cgroup.procs`, "51\n52\n");
+    run({ pid: 52, start: 102 });
+    expect(await only(10_000)).toMatchObject({ readings: { alive_count: 2, restarts_count: 1 } });
   });
 
   test("stopped it is missing, started again it is found in the next round", async () => {
