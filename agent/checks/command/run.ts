@@ -81,7 +81,7 @@ function verdictOf(plugin: Plugin, code: number, { text, figures }: PluginOutput
     const range = state === "CRITICAL" ? critical : warning;
     return range !== undefined && alerts(range, value);
   });
-  const figure = decides === undefined ? {} : { value: decides.value, unit: decides.unit.slice(0, 20) };
+  const figure = decides === undefined ? {} : { value: decides.value, unit: oneLine(decides.unit, 20) };
   return { ...judged(plugin, grade, reason, says, readings), ...figure };
 }
 

@@ -113,6 +113,11 @@ describe("what goes wrong", () => {
     expect(verdict).toHaveProperty("because", expect.stringMatching(/^printed more than 2048 bytes: first words y y/));
   });
 
+  test("the unit of a figure that decides is printable too", async () => {
+    const verdict = await ask({ argv: sh("printf 'HOT | t=81\\033[31mC;70;80'; exit 2") });
+    expect(verdict).toMatchObject({ value: 81, unit: "C" });
+  });
+
   test("binary output is one printable line", async () => {
     const verdict = await ask({ argv: sh("head -c 4000 /dev/urandom; exit 2") });
     expect(verdict).toMatchObject({ state: "judged", grade: "major" });
