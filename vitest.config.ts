@@ -9,6 +9,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    expect: { poll: { timeout: 20_000, interval: 20 } }, // by itself a second: less than a busy machine may need to start a program
     reporters: ["default", new ClosingLine()],
   },
 });
