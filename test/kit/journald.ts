@@ -7,13 +7,14 @@ import { needs, needsThat, programPath } from "./peers.ts";
 const JOURNALD = ["/lib/systemd/systemd-journald", "/usr/lib/systemd/systemd-journald"].find((path) =>
   existsSync(path),
 );
+const MARK = "vigil-mark";
 const SOCKET = "/run/systemd/journal/dev-log";
 
 /** A real journal of systemd, in a mount namespace of its own. */
 export interface Journal extends AsyncDisposable {
   readonly space: MountSpace;
-  /** Writes one entry per text, as the program `tag`. */
-  write(tag: string, ...texts: string[]): void;
+  /** Writes one entry per text, as the program `tag`; resolves when they stand in the journal. */
+  write(tag: string, ...texts: string[]): Promise<void>;
 }
 
 /** Whether tests with a real journal must be skipped. */
@@ -33,15 +34,21 @@ export async function openJournald(): Promise<Journal> {
     await journald.stop();
     space[Symbol.dispose]();
   };
-  const write = (tag: string, ...texts: string[]): void => {
-    for (const text of texts) space.run("logger", "--socket", SOCKET, "--tag", tag, "--", text);
+  let marks = 0;
+  const write = async (tag: string, ...texts: string[]): Promise<void> => {
+    marks += 1;
+    const log = (as: string, text: string) => space.run("logger", "--socket", SOCKET, "--tag", as, "--", text);
+    for (const text of texts) log(tag, text);
+    log(MARK, `mark ${marks}.`);
+    while (!space.run("journalctl", "--quiet", "--identifier", MARK, "--output", "cat").includes(`mark ${marks}.`))
+      await systemClock.sleep(20); // it is read from the socket when the daemon comes to it
   };
   try {
     for (let tries = 0; !existsSync(space.at(SOCKET)); tries += 1) {
       if (tries > 500 || journald.process.exitCode !== null) throw new Error(`no journal: ${journald.output()}`);
       await systemClock.sleep(20);
     }
-    write("test", "the journal begins");
+    await write("test", "the journal begins");
     return { space, write, [Symbol.asyncDispose]: close };
   } catch (cause) {
     await close();

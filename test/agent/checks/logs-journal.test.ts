@@ -216,25 +216,25 @@ describe.skipIf(needsJournald())("a real journal", () => {
       { checks: { logs: { patterns } } },
       { space: journal.space },
     );
-    journal.write("app", "tick [0] from before the first start");
+    await journal.write("app", "tick [0] from before the first start");
     const state = (): LogsState | undefined => newestState(join(folder.path, "agent-run"));
     const count = (id: string): number => state()?.tallies[id]?.total ?? 0;
     agent.start();
     await until("the journal is followed", 20_000, () => state()?.journal !== undefined);
     await until("its child runs", 20_000, () => childrenOf(agent.pid, "journalctl").length === 1);
-    journal.write("app", "tick [1]", "tock", "tick [2]", "tick [x]");
+    await journal.write("app", "tick [1]", "tock", "tick [2]", "tick [x]");
     await until("two are counted", 20_000, () => count("tick") === 2);
     const [child = ""] = childrenOf(agent.pid, "journalctl");
     await agent.end("SIGKILL");
-    journal.write("app", "tick [3]", "a \u001b[31m tick [4] of\u0007 many");
+    await journal.write("app", "tick [3]", "a \u001b[31m tick [4] of\u0007 many");
     await until("its child ends with it", 20_000, () => !readdirSync("/proc").includes(child));
     agent.start();
     await until("four are counted", 20_000, () => count("tick") === 4);
-    journal.write(
+    await journal.write(
       "sshd",
       ...Array.from({ length: 10 }, (_, i) => `Failed password for root from 10.0.0.${i} port 22 ssh2`),
     );
-    journal.write("app", "oom: Out of memory: Killed process 1 (this is no kernel)");
+    await journal.write("app", "oom: Out of memory: Killed process 1 (this is no kernel)");
     await until("ten are counted", 20_000, () => count("auth-failed") === 10);
     expect(state()?.tallies["auth-failed"]).toMatchObject({ raised: true, where: "the journal" });
     expect(state()?.tallies["oom"]).toBeUndefined();
@@ -249,7 +249,7 @@ describe.skipIf(needsJournald())("a real journal", () => {
     const folder = readdirSync(journal.space.at("/run/log/journal")).map((name) =>
       journal.space.at(`/run/log/journal/${name}`),
     )[0];
-    journal.write("app", "handtick before");
+    await journal.write("app", "handtick before");
     const lines: string[] = [];
     const ports = {
       follow: async (order: Parameters<typeof followProgram>[0]) => followProgram(order),
@@ -263,7 +263,7 @@ describe.skipIf(needsJournald())("a real journal", () => {
       (line) => lines.push(line.replace(/\[\d+\]/, "")),
     );
     await until("the end is found", 10_000, () => polled(follower, () => follower.cursor !== undefined));
-    journal.write("app", "handtick after", "axb", "a.b|c", "Tick");
+    await journal.write("app", "handtick after", "axb", "a.b|c", "Tick");
     await until("both are told", 10_000, () => polled(follower, () => lines.length >= 2));
     expect(lines).toEqual(["app: handtick after", "app: a.b|c"]);
     expect(follower.trouble).toBeUndefined();
