@@ -1,7 +1,7 @@
 import { systemClock } from "../platform/clock.ts";
 import { type Child, startChild } from "../test/kit/child.ts";
 import { programPath } from "../test/kit/peers.ts";
-import { freeUdpPort } from "../test/kit/snmpd.ts";
+import { freePort } from "../test/kit/ports.ts";
 import { CLIP_OSD, type ClipKind, type ClipWish, clip } from "../test/kit/stream/clips.ts";
 import { rtpEncoder, startGst } from "../test/kit/stream/gst.ts";
 import { startNginx } from "../test/kit/stream/nginx.ts";
@@ -143,7 +143,7 @@ async function serveOne(
     return { url: gst.url("fwd"), encoder };
   }
   if (by === "ts") {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const input = ["-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i", file];
     const to = `udp://127.0.0.1:${port}?pkt_size=1316`;
     const encoder = startChild(programPath("ffmpeg"), [...input, "-c", "copy", "-f", "mpegts", to]);

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../../platform/clock.ts";
 import { type Child, startChild } from "./child.ts";
 import { programPath } from "./peers.ts";
+import { freePort } from "./ports.ts";
 
 /** A port as a test wants its switch to have it. Counters may be of any size. */
 export interface FakePort {
@@ -39,7 +40,7 @@ const IFX = "1.3.6.1.2.1.31.1.1.1";
 
 /** Debian's snmpd on loopback with its config and state in `folder`; its interfaces are those of `show`, or with `real` this machine's. */
 export async function startSnmpd(folder: string, { real = false } = {}): Promise<Snmpd> {
-  const port = await freeUdpPort();
+  const port = await freePort();
   const table = join(folder, "table");
   const config = join(folder, "snmpd.conf");
   const persistent = join(folder, "persistent");
@@ -124,15 +125,6 @@ function rowsOf(one: FakePort, wide: boolean): string[] {
     ...short.map(([column, kind, value]) => `${IF}.${column}.${index} ${kind} ${value}`),
     ...(wide ? long : []).map(([column, kind, value]) => `${IFX}.${column}.${index} ${kind} ${value}`),
   ];
-}
-
-/** A UDP port on loopback that nobody holds now. */
-export async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4");
-  await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
-  const { port } = socket.address();
-  await new Promise<void>((done) => socket.close(() => done()));
-  return port;
 }
 
 /** Asks with the plainest of questions until it answers. */

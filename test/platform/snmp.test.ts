@@ -5,8 +5,8 @@ import { onLine } from "../../platform/dial.ts";
 import { follows, openSnmp, type Snmp, type SnmpAccess, type SnmpValue } from "../../platform/snmp.ts";
 import { Failure } from "../../protocol/failure.ts";
 import { HandClock } from "../kit/hand-clock.ts";
+import { freePort } from "../kit/ports.ts";
 import { type Asked, integer, type Liar, oid, parts, response, snmpLiar, tlv, variable } from "../kit/snmp-liar.ts";
-import { freeUdpPort } from "../kit/snmpd.ts";
 
 const UPTIME = "1.3.6.1.2.1.1.3.0";
 const TABLE = "1.3.6.1.2.1.2.2.1.2";
@@ -188,7 +188,7 @@ describe("a device that lies", () => {
 
 describe("a device that is not there", () => {
   test("is refused at once where its port is closed", async () => {
-    expect((await failure(ask(await freeUdpPort(), uptime, 5_000))).code).toBe("DIAL_REFUSED");
+    expect((await failure(ask(await freePort(), uptime, 5_000))).code).toBe("DIAL_REFUSED");
   });
   test("ends at the deadline, whatever the library still waits for", async () => {
     await using silent = await snmpLiar(() => []);

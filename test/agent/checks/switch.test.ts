@@ -10,7 +10,7 @@ import { needs } from "../../kit/peers.ts";
 import { freePort } from "../../kit/ports.ts";
 import { rawServer } from "../../kit/servers.ts";
 import { integer, response, snmpLiar, variable } from "../../kit/snmp-liar.ts";
-import { COMMUNITY, type FakePort, freeUdpPort, type Snmpd, startSnmpd, USER } from "../../kit/snmpd.ts";
+import { COMMUNITY, type FakePort, type Snmpd, startSnmpd, USER } from "../../kit/snmpd.ts";
 import { type TempFolder, tempFolder } from "../../kit/temp.ts";
 
 const MIN = 60_000;
@@ -280,7 +280,7 @@ describe("a device that is no good", () => {
       devices: [
         device("silent", silent.port),
         device("noisy", noisy.port),
-        device("closed", await freeUdpPort()),
+        device("closed", await freePort()),
         { ...device("refused", silent.port), tcpPort: await freePort() },
         device("honest", honest.port),
         { ...device("open", honest.port), communityFile: secret("open", COMMUNITY, 0o644) },

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Child, startChild } from "../child.ts";
 import { needs, needsThat, programPath } from "../peers.ts";
-import { freeUdpPort } from "../snmpd.ts";
+import { freePort } from "../ports.ts";
 
 export interface GstOptions {
   /** 0: a free one. */
@@ -78,7 +78,7 @@ export const needsGst = (): boolean =>
 
 /** Starts GStreamer's RTSP server on loopback; by default with a small picture, 640 × 360. */
 export async function startGst(options: GstOptions = {}): Promise<GstServer> {
-  const forwardPort = await freeUdpPort();
+  const forwardPort = await freePort();
   const all = {
     ...{ port: 0, width: 640, height: 360, fps: 25, kbps: 1_000, gop: 50, pattern: 18, timeoutS: 60 },
     ...{ forwards: "H264", forwardPort, ...GST_USER },

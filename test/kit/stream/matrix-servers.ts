@@ -1,6 +1,6 @@
 import { systemClock } from "../../../platform/clock.ts";
 import { needs } from "../peers.ts";
-import { freeUdpPort } from "../snmpd.ts";
+import { freePort } from "../ports.ts";
 import { clip, needsClips } from "./clips.ts";
 import type { FaultCase, Stage, Wanted } from "./matrix.ts";
 import { needsNginx, startNginx } from "./nginx.ts";
@@ -245,7 +245,7 @@ const others: FaultCase[] = [
     wants: deadAt("encoder"),
     skip: noClips,
     async open(servers) {
-      const port = await freeUdpPort();
+      const port = await freePort();
       const packs = psPacks(clipFrames(lasting(), "h264"));
       const to = { host: "127.0.0.1", port };
       const sender = servers.use(await startPsSender({ packs, to, transport: "udp", fps: 25, loop: true }));

@@ -4,7 +4,6 @@ import { systemClock } from "../../../platform/clock.ts";
 import { accepting, type Child, startChild } from "../child.ts";
 import { programPath } from "../peers.ts";
 import { freePort } from "../ports.ts";
-import { freeUdpPort } from "../snmpd.ts";
 import { tempFolder } from "../temp.ts";
 
 /** A GB/T 28181 platform: SIPp (package sip-tester) with scenarios of our own. */
@@ -77,7 +76,7 @@ export async function startSipp(options: SippOptions): Promise<Sipp> {
   const log = join(folder.path, "messages.log");
   writeFileSync(file, scenario(options));
   const tcp = options.transport === "tcp";
-  const port = tcp ? await freePort() : await freeUdpPort();
+  const port = await freePort();
   const words = ["-sf", file, "-i", "127.0.0.1", "-p", String(port), "-t", tcp ? "t1" : "u1", "-nostdin"];
   const child = startChild(programPath("sipp"), [...words, "-trace_msg", "-message_file", log]);
   if (tcp) await accepting(port, child);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Child, startChild } from "../child.ts";
 import { programPath } from "../peers.ts";
-import { freeUdpPort } from "../snmpd.ts";
+import { freePort } from "../ports.ts";
 import { tempFolder } from "../temp.ts";
 import { bound } from "./sipp.ts";
 
@@ -28,7 +28,7 @@ export async function startSrtRelay({
 } = {}): Promise<SrtRelay> {
   const folder = tempFolder("vigil-srt");
   const statsFile = join(folder.path, "stats.json");
-  const [port, out] = [await freeUdpPort(), await freeUdpPort()];
+  const [port, out] = [await freePort(), await freePort()];
   const words = ["-q", ...(totals ? ["-f"] : []), "-s", String(everyPackets), "-pf", "json", `-statsout:${statsFile}`];
   const listen = `srt://127.0.0.1:${port}?mode=listener&peeridletimeo=1000`;
   const child = startChild(programPath("srt-live-transmit"), [...words, listen, `udp://127.0.0.1:${out}`]);

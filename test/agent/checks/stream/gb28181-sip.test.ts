@@ -11,7 +11,6 @@ import { HandClock } from "../../../kit/hand-clock.ts";
 import { needs } from "../../../kit/peers.ts";
 import { freePort } from "../../../kit/ports.ts";
 import { rawServer } from "../../../kit/servers.ts";
-import { freeUdpPort } from "../../../kit/snmpd.ts";
 import { type Sipp, type SippOptions, startSipp } from "../../../kit/stream/sipp.ts";
 
 const DEVICE = "34020000001320000001";
@@ -91,7 +90,7 @@ describe.skipIf(needs("sipp", "sip-tester"))("a real SIP server", () => {
 });
 
 test("a port where nothing listens refuses, over UDP and TCP", async () => {
-  expect(await failure(ping(await freeUdpPort()))).toMatchObject({ code: "DIAL_REFUSED" });
+  expect(await failure(ping(await freePort()))).toMatchObject({ code: "DIAL_REFUSED" });
   expect(await failure(ping(await freePort(), { transport: "tcp" }))).toMatchObject({ code: "DIAL_REFUSED" });
 });
 
@@ -103,7 +102,7 @@ test("a platform that the kernel knows no way to is a Failure with its errno", a
 test("a name that is none is no name", async () => {
   const signal = new AbortController().signal;
   const to = platform(5_060, { host: "platform.invalid" });
-  const names = { hostsFile: "/dev/null", servers: [`127.0.0.1:${await freeUdpPort()}`] };
+  const names = { hostsFile: "/dev/null", servers: [`127.0.0.1:${await freePort()}`] };
   expect(await failure(keepaliveRoundTrip(to, { clock: systemClock, signal, deadlineMs: 4_000, names }))).toMatchObject(
     {
       code: "DIAL_NAME",

@@ -9,7 +9,6 @@ import { systemClock } from "../../../../platform/clock.ts";
 import type { Failure } from "../../../../protocol/failure.ts";
 import { HandClock } from "../../../kit/hand-clock.ts";
 import { freePort } from "../../../kit/ports.ts";
-import { freeUdpPort } from "../../../kit/snmpd.ts";
 import { clip, needsClips } from "../../../kit/stream/clips.ts";
 import { Heard, sessionOf } from "../../../kit/stream/heard.ts";
 import { annexB, unitOf } from "../../../kit/stream/nal-writer.ts";
@@ -41,7 +40,7 @@ afterEach(async () => {
 });
 
 async function playing(transport: "udp" | "tcp", more: Partial<GbOptions> = {}, clock = systemClock): Promise<Playing> {
-  const port = transport === "udp" ? await evenUdpPort() : await freePort();
+  const port = await freePort();
   const heard = new Heard();
   const cut = new AbortController();
   const options = { listen: { host: "127.0.0.1", port }, transport, ...more };
@@ -60,12 +59,6 @@ async function playing(transport: "udp" | "tcp", more: Partial<GbOptions> = {}, 
   open.add(one);
   await Promise.race([heard.until(() => heard.steps.includes("playing")), ended]);
   return one;
-}
-async function evenUdpPort(): Promise<number> {
-  for (;;) {
-    const port = await freeUdpPort();
-    if (port % 2 === 0) return port;
-  }
 }
 async function sender(
   to: { port: number },

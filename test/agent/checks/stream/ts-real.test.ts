@@ -6,7 +6,7 @@ import { TsReader } from "../../../../agent/checks/stream/ts/reader.ts";
 import { systemClock } from "../../../../platform/clock.ts";
 import { startChild } from "../../../kit/child.ts";
 import { needs, programPath } from "../../../kit/peers.ts";
-import { freeUdpPort } from "../../../kit/snmpd.ts";
+import { freePort } from "../../../kit/ports.ts";
 import { type ClipWish, clip, clipFacts, needsClips } from "../../../kit/stream/clips.ts";
 import { Heard, sessionOf } from "../../../kit/stream/heard.ts";
 
@@ -60,7 +60,7 @@ describe.skipIf(needsClips())("over UDP", () => {
   });
 
   async function listen(): Promise<{ heard: Heard; port: number; ended: Promise<void>; stop: () => void }> {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const heard = new Heard();
     const cut = new AbortController();
     const ended = playTsUdp({ host: "127.0.0.1", port }, sessionOf(heard, systemClock, cut.signal));
@@ -91,7 +91,7 @@ describe.skipIf(needsClips())("over UDP", () => {
   test.skipIf(needs("srt-live-transmit", "srt-tools"))("what srt-live-transmit hands on is read", async () => {
     const path = clip("move", { ...SMALL, codec: "h265", seconds: 2 });
     const { heard, port } = await listen();
-    const srt = await freeUdpPort();
+    const srt = await freePort();
     const relay = startChild(programPath("srt-live-transmit"), [
       "-q",
       `srt://127.0.0.1:${srt}?mode=listener`,
