@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The wall clock of one process, set while it runs; its monotonic clock goes on as ever. */
@@ -14,7 +14,10 @@ export function fakeClock(folder: string): FakeClock {
   const libraries = readdirSync("/usr/lib").map((arch) => join("/usr/lib", arch, "faketime/libfaketimeMT.so.1"));
   clocks += 1;
   const file = join(folder, `offset-${clocks}`);
-  const set = (seconds: number): void => writeFileSync(file, `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}\n`);
+  const set = (seconds: number): void => {
+    writeFileSync(`${file}.new`, `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}\n`);
+    renameSync(`${file}.new`, file); // at once: half of it is another time
+  };
   set(0);
   const env = {
     LD_PRELOAD: libraries.find((path) => existsSync(path)) ?? "",
