@@ -237,7 +237,7 @@ describe.skipIf(needsJournald())("a real journal", () => {
     await journal.write("app", "oom: Out of memory: Killed process 1 (this is no kernel)");
     await until("ten are counted", 20_000, () => count("auth-failed") === 10);
     expect(state()?.tallies["auth-failed"]).toMatchObject({ raised: true, where: "the journal" });
-    expect(state()?.tallies["oom"]).toBeUndefined();
+    expect(JSON.stringify(state())).not.toContain("this is no kernel"); // the kernel's own word may be there: it is this machine's
     expect(count("tick")).toBe(4);
     expect(Object.keys(state()?.files ?? {})).toEqual([]);
     await agent.end("SIGTERM");
