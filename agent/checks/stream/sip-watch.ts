@@ -37,6 +37,7 @@ export class SipWatch {
   #verdict: Verdict;
   #missed = 0;
   #asked = 0;
+  #hasAnswered = false;
   #running = false;
 
   constructor(order: SipOrder) {
@@ -88,6 +89,7 @@ export class SipWatch {
 
   #answered({ ms, status, retransmitted }: SipRoundTrip): void {
     this.#missed = 0;
+    this.#hasAnswered = true;
     const rtt = Math.round(ms * 10) / 10;
     const says = `the platform answered with ${status} after ${rtt} ms`;
     const readings = { rtt_ms: rtt, status_code: status, retransmitted_count: retransmitted, missed_count: 0 };
@@ -105,6 +107,9 @@ export class SipWatch {
     const says = `${this.#missed} not answered in a row: ${wordsOf(cause)}`;
     if (cause.code === "STREAM_AUTH" || cause.code === "STREAM_STATUS") this.#refused(wordsOf(cause));
     else if (this.#missed >= DOWN) this.#fault("sip-down", severity, says);
+    // nothing proves yet that it lives
+    else if (this.#missed < LATE && !this.#hasAnswered)
+      this.#keep({ state: "unknown", subject: name, because: says, asked: this.#asked });
     else this.#fault("sip-late", this.#missed >= LATE ? "warning" : "ok", says);
   }
 

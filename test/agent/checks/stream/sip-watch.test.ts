@@ -61,6 +61,15 @@ describe("the platform's side of a channel", () => {
     expect(sip.verdict).toMatchObject({ grade: "ok", value: 1 }); // counted from nothing
   });
 
+  test("that has not answered yet is not called well for its first silence", async () => {
+    const { clock, state, sip } = rig();
+    state.fails = silent;
+    await clock.wind(1);
+    expect(sip.verdict).toMatchObject({ state: "unknown", because: expect.stringMatching(/^1 not answered in a row/) });
+    await clock.wind(10_000);
+    expect(sip.verdict).toMatchObject({ grade: "warning", reason: "sip-late" });
+  });
+
   test("that refuses us is asked again after half an hour, or when the password was changed", async () => {
     const { clock, state, sip } = rig();
     state.fails = new Failure("STREAM_AUTH", "403", { facts: { status: 403 } });
