@@ -47,18 +47,18 @@ const T2_MS = 4_000;
  */
 export async function keepaliveRoundTrip(platform: SipPlatform, dial: Dial): Promise<SipRoundTrip> {
   const place = placeName(platform);
-  let asked = false;
+  let wire: SipWire | undefined;
   try {
     return await onLine(place, dial, async (line) => {
-      const wire =
+      wire =
         platform.transport === "udp"
           ? await udpWire(platform, line, platform.localPort)
           : await tcpWire(platform, line);
-      asked = true;
       return await pinged(platform, wire, line);
     });
   } catch (cause) {
-    if (!asked || !(cause instanceof Failure) || cause.code !== "DIAL_TIMEOUT") throw cause;
+    if (wire === undefined || !(cause instanceof Failure) || cause.code !== "DIAL_TIMEOUT") throw cause;
+    if (wire.strange !== undefined) throw wire.strange;
     throw new Failure(
       "STREAM_TIMEOUT",
       `${place} does not answer ${sipVerb(platform.method)} in ${dial.deadlineMs} ms`,

@@ -12,8 +12,10 @@ export interface SipWire {
   send(message: string): void;
   /** Who hears the responses from now on. */
   hear(take: (response: SipResponse) => void): void;
-  /** Rejects with a Failure when the wire breaks, or what comes is no SIP. Never resolves. */
+  /** Rejects with a Failure when the wire breaks, or what comes over TCP is no SIP. Never resolves. */
   readonly broken: Promise<never>;
+  /** What was wrong with the last datagram that was no SIP: anybody may send one in the server's name, so none breaks the wire. */
+  readonly strange?: unknown;
 }
 
 /** A UDP socket of our own that hears this server alone; a port where nothing listens tells so (ICMP). */
@@ -24,13 +26,14 @@ export async function udpWire(to: Place, line: Line, localPort = 0): Promise<Sip
   const fail = (cause: unknown): void => broken.reject(failureOf(placeName(to), cause));
   const socket = createSocket(isIP(address.split("%")[0] ?? "") === 6 ? "udp6" : "udp4");
   let take = (_: SipResponse): void => {};
+  let strange: unknown;
   socket.on("error", fail);
   socket.on("message", (bytes) => {
     try {
       const response = sipResponse(bytes);
       if (response !== undefined) take(response);
     } catch (cause) {
-      fail(cause);
+      strange = cause;
     }
   });
   const end = (): void => {
@@ -58,6 +61,9 @@ export async function udpWire(to: Place, line: Line, localPort = 0): Promise<Sip
       take = next;
     },
     broken: broken.promise,
+    get strange() {
+      return strange;
+    },
   };
 }
 

@@ -240,7 +240,7 @@ test("answers that end neither well nor ill for us are told by their status", as
 
 test("what is no SIP is said to be none, over UDP and TCP", async () => {
   await using server = await udpServer(() => "HTTP/1.1 200 OK\r\n\r\n");
-  expect(await failure(ping(server.port))).toMatchObject({ code: "STREAM_PROTOCOL" });
+  expect(await failure(ping(server.port, {}, 1_000))).toMatchObject({ code: "STREAM_PROTOCOL" });
   for (const hostile of [
     "x".repeat(70_000),
     "SIP/2.0 200 OK\r\nContent-Length: 99999999\r\n\r\n",
@@ -251,6 +251,11 @@ test("what is no SIP is said to be none, over UDP and TCP", async () => {
   }
   await using gone = await rawServer((socket) => void socket.end());
   expect(await failure(ping(gone.port, { transport: "tcp" }))).toMatchObject({ code: "DIAL_RESET" });
+});
+
+test("a datagram that is no SIP, in whoever's name it came, does not end the wait for the answer", async () => {
+  await using server = await udpServer((request, times) => (times === 1 ? "forged" : answerTo(request)));
+  expect(await ping(server.port)).toMatchObject({ status: 200, retransmitted: 1 });
 });
 
 async function byteByByte(socket: Socket, bytes: Buffer): Promise<void> {
