@@ -19,7 +19,7 @@ export interface GbOptions {
   from?: string;
 }
 
-/** One connection may replace another that has been silent for so long: its sender came back from behind a dead NAT. */
+/** One connection or host may replace another that has been silent for so long: its sender came back from behind a dead NAT. */
 const SILENT_MS = 3_000;
 /** A keyframe comes in one burst; the kernel's usual 208 kB hold 90 packets. It gives as much of this as it allows. */
 const BURST_BYTES = 1_048_576;
@@ -68,11 +68,19 @@ const plainAddress = (address: string): string => address.replace(/^::ffff:/, ""
 
 /** RTP on the port itself and, where that is even, RTCP on the next one (RFC 3550 §11): if it is free, not otherwise. */
 const udp: Begin = ({ listen, from }, { clock }, media, { ready, end }) => {
+  /** Who brings media, and when it last did: as over TCP, nobody else is heard meanwhile. */
+  let current = from;
+  let broughtAt = Number.NEGATIVE_INFINITY;
   const hear = (socket: UdpSocket, control: boolean) => (bytes: Buffer, sender: RemoteInfo) => {
-    if (from !== undefined && plainAddress(sender.address) !== from) return;
+    const at = clock.now();
+    const address = plainAddress(sender.address);
+    if (address !== current && (from !== undefined || at - broughtAt < SILENT_MS)) return;
     try {
-      const at = clock.now();
       const heard = control ? media.control(bytes, 0, bytes.length, at) : media.packet(bytes, 0, bytes.length, at);
+      if (heard === "media") {
+        current = address;
+        broughtAt = at;
+      }
       if (heard === "bye") end(byeSaid());
       const report = heard === "control" ? media.report(at) : undefined;
       if (report !== undefined) socket.send(report, sender.port, sender.address, () => {});

@@ -136,6 +136,31 @@ describe("media that is sent to us", () => {
     expect(session.heard.tracks).toEqual([]);
   });
 
+  test("is not taken over by another host while it flows, and may come from one when it has stopped", async () => {
+    const clock = new HandClock();
+    const session = await playing("udp", {}, clock);
+    const video = session.heard.of(0);
+    const from = await sender(session, { transport: "udp", packs, loop: true });
+    await session.heard.until(() => video.frames.length > 20);
+    from.paused = true;
+    const other = createSocket("udp4");
+    await new Promise<void>((bound) => other.bind(0, "127.0.0.2", bound));
+    const takeOver = async (): Promise<void> => {
+      const media = [1, 2, 3].map((sequence) => rtpPacket({ sequence, stamp: 1, ssrc: 7 }, Buffer.alloc(100)));
+      for (const bytes of [...media, goodbye(7)])
+        await new Promise((sent) => other.send(bytes, session.port, "127.0.0.1", sent));
+    };
+    await takeOver();
+    from.paused = false;
+    const { length } = video.frames;
+    await session.heard.until(() => video.frames.length > length + 20);
+    from.paused = true;
+    await clock.wind(3_500);
+    await takeOver();
+    expect(await session.ended).toMatchObject({ facts: { how: "bye" } });
+    other.close();
+  });
+
   test("may be H.264 without a program stream", async () => {
     const session = await playing("udp");
     const nals = Array.from({ length: 40 }, (_, i) =>
