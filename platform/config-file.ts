@@ -75,6 +75,7 @@ function allowedBy(issue: core.$ZodIssue): string {
     case "too_big":
       return `${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}${unitOf(issue.origin)}`;
     case "invalid_format":
+      if (!issue.message.startsWith("Invalid")) return issue.message; // words of the schema, not zod's own
       return issue.pattern === undefined ? `a ${issue.format}` : `text that fits ${issue.pattern}`;
     case "invalid_key":
       return `a name that fits: ${issue.issues.map(allowedBy).join("; ")}`;

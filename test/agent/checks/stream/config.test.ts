@@ -27,7 +27,11 @@ describe("a mistake is told by its path", () => {
     ["a port that is none", { ...RTSP, url: "rtsp://10.20.0.5:99999/1" }, /targets\.0\.url/],
     ["a line break in the address", { ...RTSP, url: "rtsp://10.20.0.5/1\r\nX: y" }, /targets\.0\.url/],
     ["a user without a password file", { ...RTSP, user: "admin" }, /targets\.0.*go together/s],
-    ["a password file that is no path", { ...RTSP, user: "a", passwordFile: "secret" }, /\.passwordFile: "secret"/],
+    [
+      "a password file that is no path",
+      { ...RTSP, user: "a", passwordFile: "secret" },
+      /\.passwordFile: "secret" — allowed: an absolute path/,
+    ],
     ["a typo", { ...RTSP, trasnport: "tcp" }, /trasnport/],
     ["a type that is none", { ...RTSP, type: "onvif" }, /targets\.0/],
     ["a class that is none", { ...RTSP, class: "door" }, /targets\.0\.class.*camera/s],
@@ -37,7 +41,7 @@ describe("a mistake is told by its path", () => {
     [
       "a GB/T 28181 id with too few digits",
       { name: "c", type: "gb28181", sip: { ...SIP, deviceId: "34" } },
-      /sip\.deviceId.*20/,
+      /sip\.deviceId.*20 digits/,
     ],
     ["a GB/T 28181 channel with nothing in it", { name: "c", type: "gb28181" }, /needs media, sip or both/],
     [
