@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as z from "zod/mini";
 import { SEVERITIES } from "../../../protocol/severity.ts";
 import { commonConfig, namedOnce } from "../check.ts";
@@ -230,8 +231,8 @@ const Gb = z
         transport: z._default(z.enum(["udp", "tcp"]), "udp"),
         /** Only packets of this source. */
         ssrc: z.optional(whole(0, 0xffff_ffff)),
-        /** Only from this address. */
-        from: z.optional(host),
+        /** Only from this address. Without it whoever sends first is heard, until it has been silent for 3 s. */
+        from: z.optional(z.string().check(z.refine((value) => isIP(value) > 0, "an IP address"))),
       }),
     ),
     sip: z.optional(Sip),

@@ -43,6 +43,11 @@ describe("a mistake is told by its path", () => {
       { name: "c", type: "gb28181", sip: { ...SIP, deviceId: "34" } },
       /sip\.deviceId.*20 digits/,
     ],
+    [
+      "a name where a sender is told by its address",
+      { name: "c", type: "gb28181", media: { listen: { port: 30_000 }, from: "encoder.local" } },
+      /media\.from: "encoder\.local" — allowed: an IP address/,
+    ],
     ["a GB/T 28181 channel with nothing in it", { name: "c", type: "gb28181" }, /needs media, sip or both/],
     [
       "a user of a forwarder's API in its address",
