@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parseConfig } from "../platform/config-file.ts";
 import { Failure } from "../protocol/failure.ts";
 import { type Target, TargetConfig } from "./checks/stream/config.ts";
@@ -38,13 +39,17 @@ export function targetOfUrl(word: string, flags: ProbeFlags): Target {
     );
   if (flags.passwordFile !== undefined && flags.user === undefined)
     throw new Failure("ARGUMENT_INVALID", "--password-file needs --user NAME");
-  const given = { class: flags.class, transport: flags.transport, caFile: flags.caFile };
+  const given = { class: flags.class, transport: flags.transport, caFile: absolute(flags.caFile) };
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const place = type === "ts" ? { listen: { address: hostOf(url), port: Number(url.port) } } : { url: word };
   // a user whose password is asked for has no file: that of the target says only how it is kept
-  const login = flags.passwordFile === undefined ? {} : { user: flags.user, passwordFile: flags.passwordFile };
+  const passwordFile = absolute(flags.passwordFile);
+  const login = passwordFile === undefined ? {} : { user: flags.user, passwordFile };
   const whole = { name: url.host || type, type, ...place, ...said, ...login, picture: { enabled: flags.picture } };
   return parseConfig(JSON.stringify(whole), TargetConfig, "the command line");
 }
+
+/** A person names a file from where they stand. */
+const absolute = (file: string | undefined): string | undefined => (file === undefined ? undefined : resolve(file));
 
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "");

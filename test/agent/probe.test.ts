@@ -34,6 +34,14 @@ describe("what may be probed", () => {
     expect(targetOfUrl(url, NONE)).toMatchObject(target);
   });
 
+  test("with files named from where one stands", () => {
+    const login = { user: "admin", passwordFile: "./encoder.password", caFile: "ca.pem" };
+    expect(targetOfUrl("rtsps://10.0.0.5/main", { ...NONE, ...login })).toMatchObject({
+      passwordFile: join(process.cwd(), "encoder.password"),
+      caFile: join(process.cwd(), "ca.pem"),
+    });
+  });
+
   test.each(["ftp://10.0.0.5/x", "http://10.0.0.5/index.html", "rtsp://", "udp://@239.1.2.3"])("not %s", (url) => {
     expect(() => targetOfUrl(url, NONE)).toThrow();
   });
