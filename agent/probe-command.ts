@@ -12,6 +12,7 @@ import type { PlayedTarget, Target } from "./checks/stream/config.ts";
 import { examinerFor } from "./checks/stream/examine.ts";
 import type { WayFacts } from "./checks/stream/hop.ts";
 import { Learner } from "./checks/stream/learn.ts";
+import { ENDED_MS } from "./checks/stream/look.ts";
 import { isPlayed, openTarget, placeOf, type Secrets } from "./checks/stream/open.ts";
 import { thumbnailer } from "./checks/stream/picture/ffmpeg.ts";
 import { Pictures } from "./checks/stream/pictures.ts";
@@ -101,7 +102,7 @@ async function secretsOf({ user, passwordFile, terminal }: ProbeOrder, target: T
   return { user, password: async () => password };
 }
 
-/** One session of so long, ended politely; the last thing seen. */
+/** A look of so long, ended politely; the last thing seen. A session that ends before is opened anew, which says more about why. */
 async function watchFor(
   ms: number,
   target: PlayedTarget,
@@ -123,25 +124,43 @@ async function watchFor(
   };
   const cut = new AbortController();
   let last: Seen | undefined;
+  /** What is known while no session is open. */
+  let between: Seen | undefined;
+  const now = (): Seen => between ?? seen(examiner.conclude());
   const end = (): void => {
-    last ??= seen(examiner.conclude());
+    last ??= now();
     cut.abort();
   };
   const callOff = clock.after(ms, end);
   signal.addEventListener("abort", end, { once: true });
   if (signal.aborted) end(); // while the password was asked for
-  const drawing = drawOften(clock, () => draw(liveTable(seen(examiner.conclude()), lang)));
-  try {
+  const drawing = drawOften(clock, () => draw(liveTable(now(), lang)));
+  const turn = serverTurns();
+  const session = async (): Promise<Failure> => {
     const sink = examiner.begin();
-    const play = await openTarget(target, { machine, ...(secrets === undefined ? {} : { secrets }) });
-    const bounds = { connectMs: CONNECT_MS, answerMs: ANSWER_MS, turn: serverTurns() };
-    if (!signal.aborted) await play({ clock, signal: cut.signal, sink, ...bounds });
-    last ??= seen(examiner.failed(new Failure("STREAM_ENDED", "the session ended without a word")));
-  } catch (cause) {
-    if (!(cause instanceof Failure)) throw cause;
-    // a host that is there, and leaves a connection unanswered, has a program that hangs
-    if (last === undefined && cause.code === "DIAL_TIMEOUT") examiner.went(await wayTo(target, clock, signal));
-    last ??= seen(isOurs(cause) ? { state: "unknown", says: wordsOf(cause) } : examiner.failed(cause));
+    between = undefined;
+    try {
+      const play = await openTarget(target, { machine, ...(secrets === undefined ? {} : { secrets }) });
+      const bounds = { connectMs: CONNECT_MS, answerMs: ANSWER_MS, turn };
+      if (!signal.aborted) await play({ clock, signal: cut.signal, sink, ...bounds });
+      return new Failure("STREAM_ENDED", "the session ended without a word");
+    } catch (cause) {
+      if (cause instanceof Failure) return cause;
+      throw cause;
+    }
+  };
+  try {
+    while (last === undefined) {
+      const cause = await session();
+      if (last !== undefined) break;
+      // a host that is there, and leaves a connection unanswered, has a program that hangs
+      if (cause.code === "DIAL_TIMEOUT") examiner.went(await wayTo(target, clock, signal));
+      between = seen(isOurs(cause) ? { state: "unknown", says: wordsOf(cause) } : examiner.failed(cause));
+      if (cause.code === "STREAM_ENDED" && between.conclusion.state === "unknown")
+        await clock.sleep(ENDED_MS, cut.signal).catch(() => {}); // the time is up, or it was called off
+      else last ??= between;
+    }
+    return last;
   } finally {
     drawing();
     callOff();
@@ -149,7 +168,6 @@ async function watchFor(
     examiner.end();
     pictures?.close();
   }
-  return last;
 }
 
 const wayTo = (target: PlayedTarget, clock: Clock, signal: AbortSignal): Promise<WayFacts> =>

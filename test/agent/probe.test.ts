@@ -8,6 +8,7 @@ import { systemClock } from "../../platform/clock.ts";
 import { displayWidth } from "../../platform/width.ts";
 import { startChild } from "../kit/child.ts";
 import { freePort } from "../kit/ports.ts";
+import { rawServer } from "../kit/servers.ts";
 import { awaitProgram } from "../kit/stack.ts";
 import { GST_USER, needsGst, startGst } from "../kit/stream/gst.ts";
 import { tempFolder } from "../kit/temp.ts";
@@ -108,6 +109,19 @@ test("nobody there is dead at once, in both languages", async () => {
   expect(out).toMatch(
     /cannot be played: Stream server refuses the connection \(encoder\)\n.*视频服务端口拒绝连接（编码器）/,
   );
+});
+
+test("a server that hangs up again and again is dead, and was asked more than once", async () => {
+  let asked = 0;
+  await using server = await rawServer((socket) => {
+    asked += 1;
+    socket.once("data", () => socket.destroy());
+  });
+  const { code, out } = await probe(`rtsp://127.0.0.1:${server.port}/main`, "--lang", "en");
+  expect(out).toMatch(/Stream was ended by the other side/);
+  expect(out).not.toMatch(/asked anew/);
+  expect(code).toBe(2);
+  expect(asked).toBeGreaterThan(1);
 });
 
 test("a reader that has gone changes nothing of the exit code", async () => {
