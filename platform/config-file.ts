@@ -50,7 +50,7 @@ const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.mes
 function describe(issue: core.$ZodIssue, config: unknown, schema: core.$ZodType): string[] {
   const where = pathText(issue.path);
   if (issue.code === "unrecognized_keys") {
-    const allowed = keysAt(schema, issue.path);
+    const allowed = keysAt(schema, issue.path, config);
     return issue.keys.map((key) => {
       const near = nearest(key, allowed);
       const hint = near === undefined ? "" : `did you mean "${near}"? `;
@@ -104,29 +104,37 @@ function shown(value: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
 }
 
-/** Names a strict object at `path` of the schema allows. */
-function keysAt(schema: core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const found = path.reduce<core.$ZodType[]>((inside, key) => inside.flatMap((one) => step(one, key)), [schema]);
-  return [
-    ...new Set(found.flatMap(bare).flatMap((one) => (one.def.type === "object" ? Object.keys(shapeOf(one)) : []))),
-  ];
+/** Names a strict object at `path` of the schema allows: where it may be of several kinds, those of the kind that `config` says. */
+function keysAt(schema: core.$ZodType, path: readonly PropertyKey[], config: unknown): string[] {
+  const found = path.reduce<core.$ZodType[]>(
+    (inside, key, i) => inside.flatMap((one) => step(one, key, at(config, path.slice(0, i)))),
+    [schema],
+  );
+  const value = at(config, path);
+  const names = (one: Inside): string[] => (one.def.type === "object" ? Object.keys(shapeOf(one)) : []);
+  return [...new Set(found.flatMap((one) => bare(one, value)).flatMap(names))];
 }
 
 type Inside = { def: { type: string } & Record<string, unknown> };
 const shapeOf = ({ def }: Inside): Record<string, core.$ZodType> =>
   (def["shape"] ?? {}) as Record<string, core.$ZodType>;
 
-/** What a schema is once optional, default and union are taken off. */
-function bare(schema: core.$ZodType): Inside[] {
+/** What the schema of `value` is once optional, default and union are taken off. */
+function bare(schema: core.$ZodType, value: unknown): Inside[] {
   const inside = schema._zod as unknown as Inside;
-  const { innerType, options, in: piped } = inside.def as Record<string, unknown>;
-  if (innerType !== undefined) return bare(innerType as core.$ZodType);
-  if (piped !== undefined) return bare(piped as core.$ZodType);
-  return Array.isArray(options) ? options.flatMap((option: core.$ZodType) => bare(option)) : [inside];
+  const { innerType, options, in: piped, discriminator } = inside.def as Record<string, unknown>;
+  if (innerType !== undefined) return bare(innerType as core.$ZodType, value);
+  if (piped !== undefined) return bare(piped as core.$ZodType, value);
+  if (!Array.isArray(options)) return [inside];
+  const all = options.flatMap((option: core.$ZodType) => bare(option, value));
+  if (typeof discriminator !== "string") return all;
+  const kind = at(value, [discriminator]);
+  const fitting = all.filter((one) => shapeOf(one)[discriminator]?._zod.values?.has(kind as core.util.Primitive));
+  return fitting.length > 0 ? fitting : all;
 }
 
-function step(schema: core.$ZodType, key: PropertyKey): core.$ZodType[] {
-  return bare(schema).flatMap((inside) => {
+function step(schema: core.$ZodType, key: PropertyKey, value: unknown): core.$ZodType[] {
+  return bare(schema, value).flatMap((inside) => {
     const { type, valueType, element, items, rest } = inside.def as Record<string, unknown> & { type: string };
     const next =
       type === "object"

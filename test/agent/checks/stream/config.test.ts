@@ -33,6 +33,11 @@ describe("a mistake is told by its path", () => {
       /\.passwordFile: "secret" — allowed: an absolute path/,
     ],
     ["a typo", { ...RTSP, trasnport: "tcp" }, /trasnport/],
+    [
+      "what only another type has",
+      { name: "f", type: "flv", url: "http://10.20.0.5/1.flv", user: "admin" },
+      /user: unknown name — allowed: name, (?!.*transport)/,
+    ],
     ["a type that is none", { ...RTSP, type: "onvif" }, /targets\.0/],
     ["a class that is none", { ...RTSP, class: "door" }, /targets\.0\.class.*camera/s],
     ["an OSD box outside the picture", { ...RTSP, picture: { osd: box } }, /picture\.osd.*within/s],
