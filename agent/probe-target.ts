@@ -37,6 +37,11 @@ export function targetOfUrl(word: string, flags: ProbeFlags): Target {
       "ARGUMENT_INVALID",
       "an address is rtsp://…, rtsps://…, rtmp://…, http(s)://….flv, http(s)://….m3u8 or udp://@ADDRESS:PORT (MPEG-TS)",
     );
+  if (flags.user !== undefined && type !== "rtsp" && type !== "hls")
+    throw new Failure(
+      "ARGUMENT_INVALID",
+      `--user is for RTSP and HLS: no password is shown to a stream of type ${type}`,
+    );
   if (flags.passwordFile !== undefined && flags.user === undefined)
     throw new Failure("ARGUMENT_INVALID", "--password-file needs --user NAME");
   const given = { class: flags.class, transport: flags.transport, caFile: absolute(flags.caFile) };

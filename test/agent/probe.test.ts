@@ -66,6 +66,11 @@ describe("what may be probed", () => {
     expect(err).not.toContain("{");
   });
 
+  test("a user for a stream that takes none", () => {
+    for (const url of ["rtmp://10.0.0.5/live/main", "http://10.0.0.5/main.flv", "udp://@239.1.2.3:5000"])
+      expect(() => targetOfUrl(url, { ...NONE, user: "admin" })).toThrow(/--user is for RTSP and HLS/);
+  });
+
   test("nothing at all", async () => {
     const { code, err } = await probe();
     expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/"probe" takes an address or a name/) });
