@@ -37,7 +37,7 @@ export interface PacketCounts {
   duplicates: number;
   /** Came after a later one. */
   reordered: number;
-  /** Interarrival jitter, RFC 3550 §6.4.1, ms. Left out where packets are gathered: when they came is not known then. */
+  /** Interarrival jitter, RFC 3550 §6.4.1, ms. Left out where it is not known when each packet came: gathered ones, and those of MPEG-TS. */
   jitterMs?: number;
 }
 

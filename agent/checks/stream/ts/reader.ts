@@ -270,7 +270,6 @@ export class TsReader {
         lost: pid.lost,
         duplicates: pid.duplicates,
         reordered: 0,
-        jitterMs: 0,
       });
   }
 }
