@@ -162,7 +162,9 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       ...{ clock: systemClock, machine: machineAt(), signal: stop, say },
       columns: columnsOf(process.stdout),
       terminal:
-        process.stderr.isTTY && process.stdin.isTTY ? { stdin: process.stdin, stderr: process.stderr } : undefined,
+        process.stderr.isTTY && process.stdin.isTTY
+          ? { stdin: process.stdin, stderr: process.stderr, canDraw: CAN_DRAW }
+          : undefined,
     });
   }
   if (command === "inventory") {
@@ -188,9 +190,10 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
       ...{ file: values.config, fallback: DEFAULT_CONFIG, check: values.check, json: values.json, lang },
       ...{ clock: systemClock, machine: machineAt(), self: SELF, signal: stop, say, version: VERSION },
       columns: columnsOf(process.stdout),
-      progress: process.stderr.isTTY
-        ? { columns: columnsOf(process.stderr) ?? USUAL_COLUMNS, tell: overwrite }
-        : undefined,
+      progress:
+        process.stderr.isTTY && CAN_DRAW
+          ? { columns: columnsOf(process.stderr) ?? USUAL_COLUMNS, tell: overwrite }
+          : undefined,
     });
   if (values["print-defaults"]) return commands.printDefaults(say);
   if (values.validate) return commands.validate(values.config ?? DEFAULT_CONFIG, say);
@@ -222,6 +225,8 @@ function say(text: string): number {
   return 0;
 }
 
+/** A dumb terminal would show the commands to it as letters. */
+const CAN_DRAW = process.env["TERM"] !== "dumb";
 const USUAL_COLUMNS = 80;
 /** A serial console says it has none. */
 const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number | undefined =>

@@ -6,16 +6,26 @@ import { Failure } from "../protocol/failure.ts";
 export interface Terminal {
   stdin: ReadStream;
   stderr: WriteStream;
+  /** It knows how to move its cursor back. */
+  canDraw: boolean;
 }
 
 const MOST_LETTERS = 1_000;
 /** Of a serial console, which says it has none. */
 const USUAL_COLUMNS = 80;
+const USUAL_ROWS = 24;
 
-/** Draws lines over those drawn before; none takes them away. */
-export function drawer({ stderr }: Terminal): (lines: readonly string[]) => void {
+/** Draws lines over those drawn before; none takes them away. Of more than fit the last: what has scrolled out stays as it is. */
+export function drawer({
+  stderr,
+  canDraw,
+}: Pick<Terminal, "canDraw"> & {
+  stderr: Pick<WriteStream, "columns" | "rows" | "write">;
+}): (lines: readonly string[]) => void {
+  if (!canDraw) return () => {};
   let drawn = 0;
-  return (lines) => {
+  return (all) => {
+    const lines = all.slice(-Math.max(1, (stderr.rows || USUAL_ROWS) - 1));
     const back = drawn === 0 ? "" : `\u001b[${drawn}A`;
     const width = Math.max(2, (stderr.columns || USUAL_COLUMNS) - 1);
     const cut = lines.map((line) => `${clip(line, width)}\u001b[K\n`);

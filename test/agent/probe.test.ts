@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { targetOfUrl } from "../../agent/probe-target.ts";
+import { drawer } from "../../agent/probe-terminal.ts";
 import { exitOf, liveTable, verdictText } from "../../agent/probe-view.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { displayWidth } from "../../platform/width.ts";
@@ -143,6 +144,28 @@ test("a serial console, which says it has no columns, is written on as any other
   const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...words].join(" ");
   const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], { encoding: "utf8", input: "" });
   expect(stdout).toMatch(/\ncannot be played: Stream server refuses the connection \(encoder\)\r\n/);
+});
+
+test("a terminal that says it is dumb gets no commands", async () => {
+  const probing = `agent/main.ts probe rtsp://127.0.0.1:${await freePort()}/main`;
+  for (const words of [probing, "agent/main.ts check --check disk"]) {
+    const command = `${process.execPath} --disable-warning=ExperimentalWarning ${words}`;
+    const env = { ...process.env, TERM: "dumb" };
+    const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], { encoding: "utf8", input: "", env });
+    expect(stdout).not.toBe("");
+    expect(stdout).not.toContain("\u001b");
+  }
+});
+
+test("a terminal of a few rows is drawn on with the last of the lines", () => {
+  const written: string[] = [];
+  const write = (text: string | Uint8Array): boolean => written.push(String(text)) > 0;
+  const draw = drawer({ stderr: { columns: 80, rows: 3, write }, canDraw: true });
+  draw(["a", "b", "c"]);
+  draw(["d", "e", "f"]);
+  expect(written[0]).not.toMatch(/a/);
+  expect(written[0]).toMatch(/b.*\n.*c/);
+  expect(written[1]).toContain("\u001b[2A"); // no further than it has rows
 });
 
 describe.skipIf(needsGst())("a real server", () => {
