@@ -84,13 +84,21 @@ async function targetOf({ word, config, ...flags }: ProbeOrder): Promise<{ targe
     const words = existsSync(config) ? (await readConfig(config, AgentConfig).catch(() => undefined))?.secretWords : [];
     return { target: targetOfUrl(word, flags), redact: redactor(words ?? []) };
   }
+  if (!existsSync(config))
+    throw new Failure(
+      "ARGUMENT_INVALID",
+      `"${shown(word)}" is no address (rtsp://…), and there is no ${config} to look a name up in`,
+    );
   const { checks, secretWords } = await readConfig(config, AgentConfig);
   const { targets } = checks.stream;
   const target = targets.find(({ name }) => name === word);
   if (target !== undefined) return { target, redact: redactor(secretWords) };
   const known = targets.map(({ name }) => name).join(", ") || "none";
-  throw new Failure("ARGUMENT_INVALID", `no stream "${word.slice(0, 80)}" in ${config}; there are ${known}`);
+  throw new Failure("ARGUMENT_INVALID", `no stream "${shown(word)}" in ${config}; there are ${known}`);
 }
+
+/** It may be an address without its scheme, and a password in it. */
+const shown = (word: string): string => word.replace(/^.*@/s, "…@").slice(0, 80);
 
 /** Of a user given by hand: from the file, or from whoever sits there. Never from the command line. */
 async function secretsOf({ user, passwordFile, terminal }: ProbeOrder, target: Target): Promise<Secrets | undefined> {

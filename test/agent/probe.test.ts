@@ -77,6 +77,12 @@ describe("what may be probed", () => {
     expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/"probe" takes an address or a name/) });
   });
 
+  test("an address without its scheme, which may hold a password", async () => {
+    const { code, err } = await probe("admin:s3cret@10.0.0.5/main", "--config", "/nonexistent/agent.json");
+    expect({ code, err }).toMatchObject({ code: 3, err: expect.stringMatching(/is no address \(rtsp:\/\/…\)/) });
+    expect(err).not.toContain("s3cret");
+  });
+
   test("a name that the config does not have is answered with those it has", async () => {
     using folder = tempFolder("vigil-probe");
     const file = join(folder.path, "agent.json");
