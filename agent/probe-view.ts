@@ -103,15 +103,24 @@ function stateWords({ state, reason, hop }: Conclusion, lang: Lang): string {
   return reason === undefined ? STATES[state][lang] : `${STATES[state][lang]}: ${titleAt(reason, hop)[lang]}`;
 }
 
+/** What cannot be told after so long is not for want of time. */
+const PLENTY_MS = 60_000;
+const LONGER = {
+  zh: "探测时间不足，尚不能下结论：请用 --seconds 延长",
+  en: "not looked at long enough to tell: give it more --seconds",
+} as const;
+
 /** The last word: the verdict, and why, in the person's language first and then in the other. */
 export function verdictText(seen: Seen, lang: Lang, columns: number | undefined): string {
-  const { conclusion, picture } = seen;
+  const { conclusion, picture, figures, elapsedMs } = seen;
+  const tooShort = conclusion.state === "unknown" && figures?.playingMs !== undefined && elapsedMs < PLENTY_MS;
   const other: Lang = lang === "zh" ? "en" : "zh";
   const width = columns ?? Number.POSITIVE_INFINITY;
   return [
     ...wrap(stateWords(conclusion, lang), width),
     ...wrap(stateWords(conclusion, other), width),
     ...wrap(clean(conclusion.says), width),
+    ...(tooShort ? wrap(LONGER[lang], width) : []),
     ...(picture === undefined ? [] : wrap(`${ROWS.picture[lang]}: ${clean(picture.says)}`, width)),
   ].join("\n");
 }

@@ -177,7 +177,9 @@ test("a terminal of a few rows is drawn on with the last of the lines", () => {
 describe.skipIf(needsGst())("a real server", () => {
   test.concurrent("is alive, with every number as JSON", { timeout: 40_000 }, async () => {
     await using server = await startGst();
+    const short = probe(server.url("h264"), "--seconds", "2", "--lang", "en", "--no-picture");
     const { code, out } = await probe(server.url("h264"), "--seconds", "8", "--json", "--no-picture");
+    expect(await short).toMatchObject({ code: 3, out: expect.stringMatching(/give it more --seconds\n$/) });
     const told = JSON.parse(out);
     expect(code).toBe(0);
     expect(told).toMatchObject({ type: "rtsp", state: "ok", exit: 0 });
@@ -190,7 +192,7 @@ describe.skipIf(needsGst())("a real server", () => {
       lossPct: 0,
     });
     expect(audio).toMatchObject({ codec: "PCMA" });
-    await server.until((one) => one.count("teardown") === 1 && one.sessions() === 0);
+    await server.until((one) => one.count("teardown") === 2 && one.sessions() === 0);
   });
 
   test.concurrent("is alive, with a table and the verdict in Chinese and English", { timeout: 40_000 }, async () => {

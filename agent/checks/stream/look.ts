@@ -110,7 +110,7 @@ function unprovenBecause(figures: SessionFigures): string {
     return `it plays for ${seconds(figures.playingMs)} without a frame yet`;
   if (figures.warmingUp) return `${video.frames} frames came, which may be out of a cache`;
   if (video.keyframes === 0) return `${video.frames} frames came, and no keyframe yet`;
-  return `${video.frames} frames came; for less than 3 s they went with the clock`;
+  return `${video.frames} frames came; they must keep pace with the clock for 3 s to prove anything`;
 }
 
 function wellBecause(figures: SessionFigures): string {
