@@ -201,7 +201,7 @@ async function main(args: string[], stop: AbortSignal): Promise<number> {
 }
 
 const langOf = (given: string | undefined): string =>
-  given ?? (/^en/.test(process.env["LC_ALL"] ?? process.env["LANG"] ?? "") ? "en" : "zh");
+  given ?? (/^en/.test(process.env["LC_ALL"] || process.env["LANG"] || "") ? "en" : "zh"); // set to nothing is not set
 
 /** Root writes as the owner of the state folder. Returns the way back. */
 function becomeOwner({ uid, gid }: { uid: number; gid: number }): () => void {

@@ -136,6 +136,12 @@ test("a server that hangs up again and again is dead, and was asked more than on
   expect(asked).toBeGreaterThan(1);
 });
 
+test("a language variable that is set to nothing is not set", async () => {
+  const words = ["--disable-warning=ExperimentalWarning", "agent/main.ts", "probe", "rtmp://127.0.0.1:1/live"];
+  const env = { ...process.env, LC_ALL: "", LANG: "en_US.UTF-8" };
+  expect(spawnSync(process.execPath, words, { encoding: "utf8", env }).stdout).toMatch(/^time /);
+});
+
 test("a reader that has gone changes nothing of the exit code", async () => {
   const words = ["agent/main.ts", "probe", `rtsp://127.0.0.1:${await freePort()}/main`];
   const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...words].join(" ");
