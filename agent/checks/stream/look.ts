@@ -65,7 +65,7 @@ export function lookAt(input: JudgeInput, held: (reason: Reason) => boolean): Lo
     const proven = isProven(seen);
     const low = causes.length < all.length;
     if (causes.length > 0 || proven || failure === undefined)
-      return { causes, proven, low, unknown: unprovenBecause(figures), well: wellBecause(figures) };
+      return { causes, proven, low, unknown: unprovenBecause(figures), well: wellBecause(figures, thresholds) };
   }
   if (failure !== undefined) return ofFailure(failure, input, thresholds, learnt);
   if (figures !== undefined) return { causes: [], proven: false, unknown: unprovenBecause(figures), well: "" };
@@ -113,7 +113,7 @@ function unprovenBecause(figures: SessionFigures): string {
   return `${video.frames} frames came; they must keep pace with the clock for 3 s to prove anything`;
 }
 
-function wellBecause(figures: SessionFigures): string {
+function wellBecause(figures: SessionFigures, { keyframeMs }: Thresholds): string {
   const video = videoOf(figures);
   if (video === undefined) return "";
   const { fps, kbps, format } = video;
@@ -121,6 +121,8 @@ function wellBecause(figures: SessionFigures): string {
     format === undefined ? video.codec : `${video.codec} ${format.width}x${format.height}`,
     ...(fps === undefined ? [] : [`${fps.toFixed(1)} frames a second`]),
     ...(kbps === undefined ? [] : [`${kbps.toFixed(0)} kbit/s`]),
+    // a long GOP, or an encoder that makes no more of them: it takes a longer look to tell
+    ...(video.keyframes === 1 && (figures.playingMs ?? 0) > keyframeMs ? ["one keyframe so far"] : []),
   ];
   return `video lives: ${parts.filter((part) => part !== "").join(", ")}`;
 }

@@ -41,6 +41,17 @@ test.each(Object.entries(KINDS))("%s: no alarm in 30 minutes, and ok within a mo
   expect(first?.at).toBeLessThan(most + 1_000);
 });
 
+test("while no second keyframe came a stream that lives says so", () => {
+  const scene = new Scene({ gop: 250 });
+  scene.run(9);
+  expect(scene.seen.at(-1)?.conclusion).toMatchObject({
+    state: "ok",
+    says: expect.stringMatching(/one keyframe so far$/),
+  });
+  scene.run(9);
+  expect(scene.seen.at(-1)?.conclusion.says).not.toMatch(/keyframe/);
+});
+
 test("a scene that moves, stands still for a while and moves again: the size of its keyframes tells that it is still", () => {
   const scene = new Scene({ jitterMs: 50 });
   for (let i = 0; i < 10; i += 1) {
