@@ -5,6 +5,7 @@ import { parseConfig, readConfigText } from "../platform/config-file.ts";
 import type { Machine } from "../platform/machine.ts";
 import { redactor } from "../platform/redact.ts";
 import { runProgram } from "../platform/run.ts";
+import { slotAt } from "../platform/slot.ts";
 import { Failure } from "../protocol/failure.ts";
 import { everyCheck } from "./checks/all.ts";
 import {
@@ -103,10 +104,11 @@ function chosen(all: readonly Configured[], only: readonly string[] | undefined)
 
 const portsByHand = (
   { machine, clock, signal, self }: HandOrder,
-  { stateDir, brokers, secretWords }: AgentConfig,
+  { stateDir, runtimeDir, brokers, secretWords }: AgentConfig,
   file: string | undefined,
 ): CheckPorts => ({
   ...{ machine, clock, stateDir, random: Math.random, redact: redactor(secretWords) },
+  recall: (name) => ({ ...slotAt(runtimeDir, name), write() {} }),
   brokers: file === undefined ? [] : brokers, // those of the example are nobody's
   run: (program) => runProgram({ ...program, signal: program.signal ?? signal }, clock),
   ...(file === undefined ? {} : { self: [...self, "--config", file] }),

@@ -82,6 +82,8 @@ export interface CheckPorts extends LocalPorts {
   redact: Redact;
   /** Absent in a round by hand, which leaves nothing behind. */
   keep?: Keep;
+  /** In a round by hand: what the running agent keeps in memory, to be read only. */
+  recall?: Keep["slot"];
   /** Absent in a round by hand. */
   link?: () => LinkFacts;
   /** For a choice of a check's own that a person may look for; faults are alarms. Absent in a round by hand. */

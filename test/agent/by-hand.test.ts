@@ -3,13 +3,16 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { roundByHand } from "../../agent/by-hand.ts";
+import { authHold, credentialsKey } from "../../agent/checks/stream/auth-hold.ts";
 import { check, daily } from "../../agent/commands.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { machineAt } from "../../platform/machine.ts";
+import { slotAt } from "../../platform/slot.ts";
 import { DailyCheck } from "../../protocol/daily.ts";
 import { allOff } from "../kit/all-off.ts";
 import { needs, programPath } from "../kit/peers.ts";
 import { freePort } from "../kit/ports.ts";
+import { rawServer } from "../kit/servers.ts";
 import { awaitProgram } from "../kit/stack.ts";
 import { tempFolder } from "../kit/temp.ts";
 
@@ -53,6 +56,25 @@ test("on this very machine, with every check on, as a person at the device would
     expect(done.err).toBe(""); // no progress where nobody looks
     expect(done.out).toMatch(lang === "zh" ? /磁盘 +\// : /Disk +\//);
   }
+});
+
+test("a password that the running agent saw refused is not tried again by hand: a cron job would lock the account", async () => {
+  using folder = tempFolder();
+  const asked: string[] = [];
+  await using server = await rawServer((socket) => {
+    socket.on("data", (bytes: Buffer) => asked.push(bytes.toString()));
+  });
+  const url = `rtsp://127.0.0.1:${server.port}/main`;
+  const passwordFile = join(folder.path, "password");
+  writeFileSync(passwordFile, "wrong", { mode: 0o600 });
+  const agent = authHold(slotAt(folder.path, "stream-auth"), machineAt(), systemClock);
+  agent.refused("main", await credentialsKey(url, "admin", passwordFile));
+  const targets = [{ name: "main", type: "rtsp", url, user: "admin", passwordFile }];
+  const whole = { ...JSON.parse(config({ stream: { targets } })), runtimeDir: folder.path };
+  const { parts, said } = order(folder.path, JSON.stringify(whole));
+  await check({ ...parts, check: "stream" });
+  expect(said[0]).toMatch(/Stream refuses user or password[\s\S]*no new try for \d+ min/);
+  expect(asked).toEqual([]); // the way to its host is looked at, no more
 });
 
 describe("only some of the checks", () => {

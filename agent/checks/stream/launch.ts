@@ -39,8 +39,9 @@ interface Shared {
 /** All streams of the config, ready to be asked. */
 export async function openFleet(config: StreamConfig, ports: CheckPorts): Promise<Judge> {
   const { clock, keep, machine, log } = ports;
+  const slot = keep?.slot ?? ports.recall;
   const store = await LearnStore.open(keep?.folder, clock);
-  const hold = authHold(keep?.slot("stream-auth"), machine, clock);
+  const hold = authHold(slot?.("stream-auth"), machine, clock);
   const turn = serverTurns();
   const make = thumbnails(ports);
   return new Fleet({
