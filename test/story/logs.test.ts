@@ -20,6 +20,7 @@ test.each(["rename", "copy", "cut"] as const)(
     using folder = tempFolder("vigil-story-logs");
     mkdirSync(join(folder.path, "log"));
     const path = join(folder.path, "log", "app.log");
+    writeFileSync(path, "begin\n"); // of a file in which nothing was ever seen, nobody can tell that it was cut
     const tick = {
       ...{ id: "tick", titleZh: "滴答", titleEn: "Tick", severity: "major", literal: "tick ", regex: "tick \\d+$" },
       ...{ count: 100, windowMs: 60_000, quietMs: 600_000 },

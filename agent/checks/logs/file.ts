@@ -17,6 +17,7 @@ const Piece = z.object({
   /** `offset` is within a line longer than we read: what is left of it is passed over. */
   midLine: z.boolean(),
   size: z.number(),
+  /** Of the file as it was read to its end: a copy of what came since is younger. */
   mtimeMs: z.number(),
   /** Not what the name leads to any more: read until nothing comes for a while. */
   left: z.boolean(),
@@ -74,6 +75,8 @@ export class FollowedFile {
   #unread = true;
   /** The file at the look before: what of it was not read is lost when it is cut, and a copy of it is younger. */
   #before = { size: 0, mtimeMs: 0 };
+  /** When the file was changed last, at the last look. */
+  #lookedMtimeMs: number | undefined;
   /** A copy was found of a file that was cut: what is left of it is to be read first. */
   #hasCopy = false;
   /** What stands in it at the first look is no news. */
@@ -121,6 +124,7 @@ export class FollowedFile {
       this.trouble = look !== undefined && look.kind !== "file" ? `a ${look.kind}, not a plain file` : undefined;
       const plain = this.trouble === undefined ? look : undefined;
       this.missingAt = look === undefined ? (this.missingAt ?? now) : undefined;
+      this.#lookedMtimeMs = plain?.mtimeMs;
       if (this.#isNew) this.#remember();
       this.#isNew = false;
       if (this.#toEnd) this.#standAtEnd();
@@ -168,7 +172,6 @@ export class FollowedFile {
       this.#before = { size: current.size, mtimeMs: current.mtimeMs };
       if (look.size < current.offset) this.#cut(current, now);
       current.size = look.size;
-      current.mtimeMs = look.mtimeMs;
       this.#unread = true;
       return true;
     }
@@ -221,9 +224,10 @@ export class FollowedFile {
         continue;
       }
       if (piece.left) {
-        const { size } = file.look();
+        const { size, mtimeMs } = file.look();
         if (size < piece.offset) this.#cut(piece, now);
         piece.size = size;
+        piece.mtimeMs = mtimeMs;
       }
       const end = this.#read(piece, file, now, budget);
       moved = moved || end.moved;
@@ -231,6 +235,7 @@ export class FollowedFile {
         this.#unread = true;
         return moved;
       }
+      if (!piece.left) piece.mtimeMs = this.#lookedMtimeMs ?? piece.mtimeMs;
       moved = this.#leave(piece, file, end.moved, now) || moved;
     }
     return moved;

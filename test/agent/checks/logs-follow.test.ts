@@ -26,6 +26,7 @@ async function follow(turn: "rename" | "copy" | "cut"): Promise<{ state: LogsSta
   using folder = tempFolder("vigil-follow");
   mkdirSync(join(folder.path, "log"));
   const path = join(folder.path, "log", "app.log");
+  writeFileSync(path, "begin\n"); // of a file in which nothing was ever seen, nobody can tell that it was cut
   const pattern = {
     id: "tick",
     titleZh: "滴答",
