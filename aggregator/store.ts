@@ -185,9 +185,16 @@ export interface Tx {
   readonly inventory: InventoryTx;
   readonly daily: DailyTx;
 
-  /** Latest figures of (device, code), as JSON; false when the device would get more than `maxCodes` codes. */
+  /**
+   * Latest figures of (device, code), as JSON; false when the device would get more than `maxCodes` codes. Figures that
+   * waited on the device come after newer ones: those keep their place for `OVERTAKEN_MS`. A clock that was set back makes
+   * older ones of all that follow, so no longer than that.
+   */
   saveTelemetry(device: string, code: string, figures: string, receivedAt: number, maxCodes: number): Promise<boolean>;
 }
+
+/** So long after newer figures were heard, older ones do not take their place. */
+export const OVERTAKEN_MS = 600_000;
 
 /** The ticket store. A PostgreSQL adapter may stand beside the embedded one; both pass test/contract/store.ts. */
 export interface Store extends AsyncDisposable {

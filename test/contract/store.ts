@@ -250,6 +250,21 @@ export function storeContract(kind: StoreKind): void {
       expect(saved).toEqual([true, true, false, true]);
     });
 
+    test("figures that come after newer ones are not the latest; ten minutes later they are, for a clock may be set back", async () => {
+      await using store = kind.open();
+      await welcome(store, "ft-1");
+      const latest = async (ts: number, receivedAt: number) => {
+        await store.transaction((tx) => tx.saveTelemetry("ft-1", "a", `{"ts":${ts}}`, receivedAt, 10));
+        return (await store.reading.telemetry("ft-1"))["a"]?.["ts"];
+      };
+      expect(await latest(5_000, NOW)).toBe(5_000);
+      expect(await latest(4_000, NOW + 1)).toBe(5_000);
+      expect(await latest(5_000, NOW + 300_000)).toBe(5_000);
+      expect(await latest(4_000, NOW + 899_999)).toBe(5_000);
+      expect(await latest(4_000, NOW + 900_000)).toBe(4_000);
+      expect(await latest(4_001, NOW + 900_001)).toBe(4_001);
+    });
+
     test("lists come page by page in the order of their key", async () => {
       await using store = kind.open();
       await welcome(store, "ft-2", "ft-1", "ft-3");
