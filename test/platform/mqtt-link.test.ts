@@ -418,7 +418,7 @@ for (const { name, skip, start } of BROKERS) {
           topic: `will/${clientId}`,
           payload: `{"link":${link}}`,
           qos: 1 as const,
-          delayS: 1,
+          delayS: 4, // a machine may stand still for longer than a second
         }),
       });
       await using wire = await openWire(broker.port);
