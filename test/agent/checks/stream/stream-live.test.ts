@@ -54,11 +54,11 @@ describe.skipIf(needsGst() || needsEncoder())("a real server", () => {
     expect(first.readings).toMatchObject({ gapless_pct: 100, loss_pct: 0 });
 
     process.kill(encoder.pid, "SIGSTOP");
-    const dead = await live.until("no media", reasonIs("no_media"), 5_000);
+    const dead = await live.until("no media", reasonIs("no_media"), 20_000);
     expect(dead.title).toEqual({ zh: "视频流无媒体数据（编码器）", en: "Stream brings no media (encoder)" });
-    expect(dead.says).toMatch(/no video frame for 3\.\d s after \d+ frames/);
+    expect(dead.says).toMatch(/no video frame for \d+\.\d s after \d+ frames/);
     process.kill(encoder.pid, "SIGCONT");
-    await live.until("it is well again", well, 15_000);
+    await live.until("it is well again", well, 20_000);
     expect(server.count("describe")).toBe(1);
     expect(server.sessions()).toBe(1);
   });
@@ -75,7 +75,7 @@ describe.skipIf(needsGst() || needsEncoder())("a real server", () => {
     using live = new Live({ type: "rtsp", url: server.url("h264") });
     await live.until("it is well", well, 15_000);
     await server.kill9();
-    const gone = await live.until("it is refused", reasonIs("refused"), 3_000);
+    const gone = await live.until("it is refused", reasonIs("refused"), 15_000);
     expect(gone).toMatchObject({ grade: "major", title: { en: "Stream server refuses the connection (encoder)" } });
   });
 
