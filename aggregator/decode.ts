@@ -22,8 +22,8 @@ export type Heard = {
   | { kind: "info"; body: DeviceInfo }
   /** Without a body it is the one we have. */
   | { kind: "inventory"; body?: InventoryDocument }
-  /** `raw` is `body` as JSON. */
-  | { kind: "tele"; code: string; body: Telemetry; raw: string }
+  /** `raw` is `body` as JSON. `isLate`: it waited on the device, as what it sends with QoS 1 does; newer ones may have come before. */
+  | { kind: "tele"; code: string; body: Telemetry; raw: string; isLate: boolean }
   | HeardRecord
 );
 export type HeardRecord =
@@ -54,7 +54,7 @@ export interface Inventories {
  * Understands a message. Throws MESSAGE_TOPIC, MESSAGE_TOO_LARGE, MESSAGE_TOO_OFTEN or MESSAGE_INVALID, and nothing else.
  */
 export function decode(
-  { topic, payload, retained }: Incoming,
+  { topic, payload, retained, qos }: Incoming,
   receivedAt: number,
   at: number,
   inventories?: Inventories,
@@ -86,9 +86,10 @@ export function decode(
       return { ...base, kind: "daily", code: "daily", body, raw };
     }
     case "tele": {
-      const { value, raw } = json();
+      const { value, raw: said } = json();
       const body = isFigures(value) ? value : fit(Telemetry, value);
-      return { ...base, kind: "tele", code: where.code, body, raw: NOT_PLAIN.test(raw) ? JSON.stringify(body) : raw };
+      const raw = NOT_PLAIN.test(said) ? JSON.stringify(body) : said;
+      return { ...base, kind: "tele", code: where.code, body, raw, isLate: qos === 1 };
     }
     case "alarm": {
       const { value, raw } = json();

@@ -95,9 +95,9 @@ export class Devices {
   }
 
   async #telemetry(tx: Tx, message: HeardOf<"tele">, news: News): Promise<void> {
-    const { device, code, raw, receivedAt } = message;
+    const { device, code, raw, receivedAt, isLate } = message;
     const most = this.#rules.maxTelemetryCodes;
-    if (await tx.saveTelemetry(device, code, raw, receivedAt, most)) news.telemetry.push(message);
+    if (await tx.saveTelemetry(device, code, { figures: raw, receivedAt, isLate }, most)) news.telemetry.push(message);
     else refuse(news);
   }
 

@@ -133,6 +133,13 @@ export interface InboxEntry {
  * One transaction: everything asked of it happens, or nothing does. Reads see what was written before in it.
  * Only valid inside the `work` it was given to. Every method may throw Failure STORE_BUSY or STORE_CORRUPT.
  */
+export interface LatestFigures {
+  /** JSON, with `ts`. */
+  figures: string;
+  receivedAt: number;
+  isLate: boolean;
+}
+
 export interface Tx {
   /** Writes the entry unless (device, boot, seq) is there already; false = a repeat. */
   claim(entry: InboxEntry): Promise<boolean>;
@@ -186,15 +193,11 @@ export interface Tx {
   readonly daily: DailyTx;
 
   /**
-   * Latest figures of (device, code), as JSON; false when the device would get more than `maxCodes` codes. Figures that
-   * waited on the device come after newer ones: those keep their place for `OVERTAKEN_MS`. A clock that was set back makes
-   * older ones of all that follow, so no longer than that.
+   * Latest figures of (device, code); false when the device would get more than `maxCodes` codes. Late ones, which waited on
+   * the device, do not take the place of newer ones. Those of the moment always do: its clock may have been set back.
    */
-  saveTelemetry(device: string, code: string, figures: string, receivedAt: number, maxCodes: number): Promise<boolean>;
+  saveTelemetry(device: string, code: string, latest: LatestFigures, maxCodes: number): Promise<boolean>;
 }
-
-/** So long after newer figures were heard, older ones do not take their place. */
-export const OVERTAKEN_MS = 600_000;
 
 /** The ticket store. A PostgreSQL adapter may stand beside the embedded one; both pass test/contract/store.ts. */
 export interface Store extends AsyncDisposable {

@@ -14,6 +14,7 @@ export interface Incoming {
   topic: string;
   payload: Uint8Array;
   retained: boolean;
+  qos: 0 | 1;
 }
 
 /** One broker of the list. With `tls` the link is MQTTS, the peer always verified; files are read at each connection, so renewed certificates count. */

@@ -9,7 +9,7 @@ import {
   type TimerVariant,
 } from "mqtt";
 import { Failure } from "../protocol/failure.ts";
-import type { Broker, LinkOptions, Outgoing } from "./broker-link.ts";
+import type { Broker, Incoming, LinkOptions, Outgoing } from "./broker-link.ts";
 import type { Clock } from "./clock.ts";
 import type { IncomingQueue } from "./incoming-queue.ts";
 import type { LinkFiles } from "./link-files.ts";
@@ -315,10 +315,11 @@ const nothing = (): void => {};
 
 const expiry = (seconds: number | undefined) => (seconds === undefined ? {} : { messageExpiryInterval: seconds });
 
-const toIncoming = ({ topic, payload, retain }: IPublishPacket) => ({
+const toIncoming = ({ topic, payload, retain, qos }: IPublishPacket): Incoming => ({
   topic,
   payload: typeof payload === "string" ? Buffer.from(payload) : payload,
   retained: retain,
+  qos: qos === 0 ? 0 : 1,
 });
 
 function dial({ host, port, tls }: Broker, { secureContext }: LinkFiles): Socket {

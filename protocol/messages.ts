@@ -59,8 +59,8 @@ export const MESSAGES = {
     to: "aggregator, dashboards",
     qos: 0,
     retained: false,
-    says: "figures of one check and subject",
-    saysZh: "某项检查某个对象的读数",
+    says: "figures of one check and subject; late ones, which waited on the device, come with QoS 1",
+    saysZh: "某项检查某个对象的读数；断网期间积压的以 QoS 1 补发",
   },
   AlarmChange: {
     topic: `${ROOT}/d/{device}/alm/{code}`,

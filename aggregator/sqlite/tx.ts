@@ -1,15 +1,7 @@
 import type { DeviceInfo } from "../../protocol/from-device.ts";
 import type { DailyTx } from "../daily-store.ts";
 import type { InventoryTx } from "../inventory-store.ts";
-import {
-  type AlarmRow,
-  type DeviceRow,
-  type InboxEntry,
-  OVERTAKEN_MS,
-  type TicketEvent,
-  type TicketRow,
-  type Tx,
-} from "../store.ts";
+import type { AlarmRow, DeviceRow, InboxEntry, LatestFigures, TicketEvent, TicketRow, Tx } from "../store.ts";
 import { sqliteDailyTx } from "./daily.ts";
 import type { DeviceCache } from "./devices.ts";
 import { sqliteInventoryTx } from "./inventory.ts";
@@ -22,8 +14,8 @@ const TICKET = `SELECT ${ticketCodec.columns} FROM ticket`;
 const EVENT = `SELECT ${eventCodec.columns} FROM ticket_event`;
 const SAVE_ALARM = upsert("alarm", alarmCodec, ["device", "code"]);
 const SAVE_TICKET = upsert("ticket", ticketCodec, ["no"]);
-const NEWER_FIGURES = `UPDATE telemetry SET received_at = ?1, figures = ?2 WHERE device = ?3 AND code = ?4
-  AND NOT coalesce(figures ->> 'ts' > ?2 ->> 'ts' AND received_at > ?5, FALSE)`;
+const FIGURES = "UPDATE telemetry SET received_at = ?1, figures = ?2 WHERE device = ?3 AND code = ?4";
+const LATE_FIGURES = `${FIGURES} AND NOT coalesce(figures ->> 'ts' > ?2 ->> 'ts', FALSE)`;
 const SAVE_EVENT = `INSERT INTO ticket_event (${eventCodec.columns}) VALUES (${eventCodec.places})`;
 
 /** The writing half on one SQLite connection. Statements run at once; the promises are for adapters that need them. */
@@ -159,10 +151,11 @@ export class SqliteTx implements Tx {
     return this.#tickets(`${TICKET} ${where}`, before, limit);
   }
 
-  async saveTelemetry(device: string, code: string, figures: string, receivedAt: number, maxCodes: number) {
-    if (this.#sql.run(NEWER_FIGURES, receivedAt, figures, device, code, receivedAt - OVERTAKEN_MS) === 1) return true;
-    const key = "FROM telemetry WHERE device = ? AND code = ?";
-    if (this.#sql.get(`SELECT 1 ${key}`, device, code) !== undefined) return true;
+  async saveTelemetry(device: string, code: string, { figures, receivedAt, isLate }: LatestFigures, maxCodes: number) {
+    const known = this.#sql.run(isLate ? LATE_FIGURES : FIGURES, receivedAt, figures, device, code);
+    if (known === 1) return true;
+    const there = "SELECT 1 FROM telemetry WHERE device = ? AND code = ?";
+    if (isLate && this.#sql.get(there, device, code) !== undefined) return true;
     if (Number(this.#sql.get("SELECT count(*) AS n FROM telemetry WHERE device = ?", device)?.["n"]) >= maxCodes) {
       return false;
     }

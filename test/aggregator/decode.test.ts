@@ -6,7 +6,7 @@ import { topics } from "../../protocol/topics.ts";
 
 const heard = (text: string) => {
   const payload = Buffer.from(text);
-  return decode({ topic: topics.tele("ft-1", "disk.var"), payload, retained: false }, 1, 1);
+  return decode({ topic: topics.tele("ft-1", "disk.var"), payload, retained: false, qos: 0 }, 1, 1);
 };
 const figure = fc.oneof(
   fc.double(),

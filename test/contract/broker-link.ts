@@ -42,6 +42,7 @@ export function brokerLinkContract(name: string, skip: boolean, start: () => Pro
       await hearer.said.until(() => hearer.said.messages.some(({ topic }) => topic === "a/last"));
       const heard = hearer.said.messages.filter(({ topic }) => topic === "a/b");
       expect(heard.map(({ payload }) => payload)).toEqual(payloads);
+      expect(hearer.said.messages.map(({ qos }) => qos)).toEqual([...payloads.map(() => 1), 0]);
       expect(speaker.up).toBe(true);
       expect(speaker.said.ups).toEqual([1]);
     });

@@ -89,10 +89,10 @@ export class AggregatorRig implements AsyncDisposable {
     await this.clock.wind(0);
   }
   /** A message from the broker; objects go as JSON. Returns what the intake returned: a promise when it holds the line. */
-  hear(topic: string, body: unknown, retained = false): void | Promise<void> {
+  hear(topic: string, body: unknown, retained = false, qos: 0 | 1 = 0): void | Promise<void> {
     const payload =
       body instanceof Uint8Array ? body : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
-    return this.#events?.message({ topic, payload, retained });
+    return this.#events?.message({ topic, payload, retained, qos });
   }
   /** Time for a batch to be committed and told. */
   settle(): Promise<void> {

@@ -78,7 +78,7 @@ export class FakeLink implements BrokerLink {
   /** The broker delivers a message; resolves when the courier has taken it. */
   async hear(topic: string, body: unknown, retained = false): Promise<void> {
     const payload = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-    await this.#events?.message({ topic, payload, retained });
+    await this.#events?.message({ topic, payload, retained, qos: 1 });
   }
   ack(device: string, boot: string, seq: number): Promise<void> {
     return this.hear(topics.ack(device), { boot, seq });

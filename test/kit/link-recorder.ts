@@ -5,6 +5,7 @@ export interface Said {
   topic: string;
   payload: string;
   retained: boolean;
+  qos: 0 | 1;
 }
 
 /** Remembers what a link says, and lets a test wait for it. */
@@ -28,10 +29,11 @@ export function recordLink(take: (message: Said) => void | Promise<void> = () =>
     waiting = waiting.filter((one) => !ready.includes(one));
     for (const { go } of ready) go();
   };
-  const readable = ({ topic, payload, retained }: Incoming): Said => ({
+  const readable = ({ topic, payload, retained, qos }: Incoming): Said => ({
     topic,
     payload: Buffer.from(payload).toString("utf8"),
     retained,
+    qos,
   });
   return {
     ups,

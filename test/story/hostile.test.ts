@@ -113,9 +113,9 @@ const isRefused = (read: () => unknown): boolean => {
   }
 };
 const refusedAbove = ({ topic, payload: bytes }: Message): boolean =>
-  isRefused(() => decode({ topic, payload: bytes, retained: false }, 0, 0));
+  isRefused(() => decode({ topic, payload: bytes, retained: false, qos: 1 }, 0, 0));
 const refusedBelow = ({ topic, payload: bytes }: Message): boolean =>
-  isRefused(() => hear(VICTIM, { topic, payload: bytes, retained: false }));
+  isRefused(() => hear(VICTIM, { topic, payload: bytes, retained: false, qos: 1 }));
 
 const sendAll = (client: MqttClient, list: readonly Message[]): Promise<unknown> =>
   Promise.all(list.map(({ topic, payload: bytes }) => client.publishAsync(topic, bytes, { qos: 1 })));

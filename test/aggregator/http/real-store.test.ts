@@ -28,7 +28,12 @@ async function filledStore() {
     await tx.appendEvents(events, fold);
     await tx.saveAlarm(alarmRow({ ticket: NO }));
     await tx.saveAlarm(alarmRow({ device: "enc-1", code: "cpu", active: false }));
-    await tx.saveTelemetry("ft-0042", "disk.var", '{"ts":1,"free_pct":3.1}', 1_000, 10);
+    await tx.saveTelemetry(
+      "ft-0042",
+      "disk.var",
+      { figures: '{"ts":1,"free_pct":3.1}', receivedAt: 1_000, isLate: false },
+      10,
+    );
   });
   return store;
 }
