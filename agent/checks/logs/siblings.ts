@@ -190,11 +190,11 @@ function bytesIn(file: GrowingFile, offset: number, length: number): string {
   }
 }
 
-function bytesAt(path: string, offset: number, length: number): string | undefined {
+function within<T>(path: string, look: (file: GrowingFile) => T): T | undefined {
   const file = openSafely(path);
   if (file === undefined) return undefined;
   try {
-    return bytesIn(file, offset, length);
+    return look(file);
   } finally {
     file.close();
   }
@@ -206,15 +206,11 @@ function stoodIn(file: GrowingFile, offset: number, tail: string): boolean {
   return bytes.length === length && tailOf(bytes, 0, length) === tail;
 }
 
-function stoodAt(path: string, offset: number, tail: string): boolean {
-  const file = openSafely(path);
-  if (file === undefined) return false;
-  try {
-    return stoodIn(file, offset, tail);
-  } finally {
-    file.close();
-  }
-}
+const bytesAt = (path: string, offset: number, length: number): string | undefined =>
+  within(path, (file) => bytesIn(file, offset, length));
+
+const stoodAt = (path: string, offset: number, tail: string): boolean =>
+  within(path, (file) => stoodIn(file, offset, tail)) === true;
 
 const beginsWith = (path: string, beginning: string | undefined): boolean =>
   beginning !== undefined && beginning !== "" && bytesAt(path, 0, beginning.length) === beginning;
