@@ -65,8 +65,13 @@ export class Interfaces {
     const { uplink } = this;
     let same = true;
     const verdicts: Verdict[] = [];
+    let addresses: ReturnType<AddressesOf> | undefined;
     for (const port of this.#ports.values()) {
-      const verdict = port.look(nowMs, port.name === uplink, figures?.(port.name));
+      let verdict = port.look(nowMs, port.name === uplink, figures?.(port.name));
+      if (figures === undefined && port.isWaiting(nowMs)) {
+        addresses ??= this.#addressesOf();
+        verdict = port.look(nowMs, port.name === uplink, { counters: undefined, addresses: addresses.get(port.name) });
+      }
       same &&= verdict === this.#last[verdicts.length];
       verdicts.push(verdict);
     }

@@ -10,6 +10,8 @@ import { RateWatch } from "./rates.ts";
 import type { Counters } from "./text.ts";
 
 const BOUNCE_MS = 600_000;
+/** So long after it came up its address may still be on its way. */
+const FRESH_MS = 60_000;
 const NO_ADDRESSES: InterfaceAddresses = { global: [], link: [] };
 
 /** What is looked at seldom. */
@@ -59,6 +61,10 @@ export class Port {
   /** Whether it is up: what lies behind it can be asked. */
   get isUp(): boolean {
     return this.#state === "up";
+  }
+  /** Whether it has just come up, and its address may come any moment. */
+  isWaiting(nowMs: number): boolean {
+    return this.#upSince !== undefined && nowMs - this.#upSince < FRESH_MS && !this.hasAddress;
   }
   /** Whether it has an address that reaches beyond its own line. */
   get hasAddress(): boolean {

@@ -102,6 +102,15 @@ describe("a port", () => {
     board.write("/sys/class/net/eth0/speed", "1000\n");
     expect(await of("eth0")).toMatchObject({ grade: "ok", holds: "ok", readings: { speed_mbps: 1_000 } });
   });
+  test("that comes up again, no route behind it, has its address at once, also one that comes a little later", async () => {
+    port("eth1", { operstate: "down" });
+    await begin({ interfaces: { eth1: { expectAddress: "10.9.0.7" } } });
+    for (let at = 0; at < 13; at += 1) expect(await of("eth1", 10_000)).toMatchObject({ reason: "side-carrier" });
+    board.write("/sys/class/net/eth1/operstate", "up\n");
+    expect(await of("eth1", 10_000)).toMatchObject({ grade: "minor", reason: "side-address" });
+    addresses.set("eth1", { global: ["10.9.0.7"], link: [] });
+    expect(await of("eth1", 10_000)).toMatchObject({ grade: "ok" });
+  });
   test("must run as the config says, whatever it did", async () => {
     await begin({ interfaces: { eth0: { expectSpeedMbps: 2_500 } } });
     expect(await of("eth0")).toMatchObject({
