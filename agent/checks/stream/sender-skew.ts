@@ -6,7 +6,9 @@ import { LastValues } from "./windows.ts";
 const LEAST_WALL_MS = 1_577_836_800_000;
 /** So many reports make a median that one late report does not move. */
 const REPORTS = 5;
-const LEAST_REPORTS = 2;
+const LEAST_REPORTS = 3;
+/** What comes within so long lay in a buffer together, as after an outage: the least delayed of it counts. */
+const TOGETHER_MS = 3_000;
 /** Our own clock went another way than our monotonic time by so much: it was set. */
 const STEP_MS = 1_000;
 /** After that the fault may be ours: the sender is not judged for a day, or until its clock agrees as it did before. */
@@ -17,6 +19,9 @@ export class SenderSkew {
   readonly #skews = new LastValues(REPORTS);
   #wall = Number.NaN;
   #at = Number.NaN;
+  /** The last that counts, and when the first of those it came with did. */
+  #last = 0;
+  #togetherAt = Number.NEGATIVE_INFINITY;
   #doubtUntil = Number.NEGATIVE_INFINITY;
   #before: number | undefined;
 
@@ -29,13 +34,24 @@ export class SenderSkew {
     if (stepped) {
       this.#before = at < this.#doubtUntil ? this.#before : this.#skews.median();
       this.#skews.clear();
+      this.#togetherAt = Number.NEGATIVE_INFINITY;
       this.#doubtUntil = at + DOUBT_MS;
     }
-    this.#skews.push(ntpMs - wall);
+    this.#count(ntpMs - wall, at);
     const before = this.#before;
     const now = this.#skews.median();
     if (before !== undefined && now !== undefined && Math.abs(now - before) < AGREES_MS)
       this.#doubtUntil = Number.NEGATIVE_INFINITY;
+  }
+  #count(skewMs: number, at: number): void {
+    if (at - this.#togetherAt < TOGETHER_MS) {
+      this.#last = Math.max(this.#last, skewMs);
+      this.#skews.replaceLast(this.#last);
+      return;
+    }
+    this.#togetherAt = at;
+    this.#last = skewMs;
+    this.#skews.push(skewMs);
   }
   /** The sender's clock less ours, ms; undefined while it cannot be told. */
   skewMs(at: number): number | undefined {

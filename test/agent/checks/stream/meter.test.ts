@@ -214,6 +214,23 @@ test("the sender's clock: the median of its reports; ours must have been set", (
   expect(video(meter.figures(STARTED + 25_000)).clockSkewMs).toBe(3_005);
 });
 
+test("the sender's clock is not behind because its reports lay in a buffer while the way was cut", () => {
+  const { meter } = metered();
+  const wall = Date.UTC(2026, 5, 1);
+  const report = (sentMs: number, cameMs: number): void => {
+    meter.bytes(0, 1, STARTED + cameMs);
+    meter.senderClock(0, wall + sentMs, 0, wall + cameMs);
+  };
+  const skew = (cameMs: number) => video(meter.figures(STARTED + cameMs)).clockSkewMs;
+  report(0, 0);
+  for (const sentMs of [5_000, 10_000, 15_000]) report(sentMs, 18_000); // nothing passed from the 1st second to the 18th
+  expect(skew(18_000)).toBeUndefined();
+  report(20_000, 20_000);
+  expect(skew(20_000)).toBeUndefined(); // of the same rush
+  report(25_000, 25_000);
+  expect(skew(25_000)).toBe(0);
+});
+
 test("a keyframe is wanted and given by what the meter was made with", () => {
   const got: number[] = [];
   const meter = new Meter({ startedAt: 0, wantsPicture: (id) => id === 1, picture: (id) => got.push(id) });
