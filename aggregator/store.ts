@@ -129,10 +129,7 @@ export interface InboxEntry {
   payload: string;
 }
 
-/**
- * One transaction: everything asked of it happens, or nothing does. Reads see what was written before in it.
- * Only valid inside the `work` it was given to. Every method may throw Failure STORE_BUSY or STORE_CORRUPT.
- */
+/** Figures of one code of a device, as they came. */
 export interface LatestFigures {
   /** JSON, with `ts`. */
   figures: string;
@@ -140,6 +137,10 @@ export interface LatestFigures {
   isLate: boolean;
 }
 
+/**
+ * One transaction: everything asked of it happens, or nothing does. Reads see what was written before in it.
+ * Only valid inside the `work` it was given to. Every method may throw Failure STORE_BUSY or STORE_CORRUPT.
+ */
 export interface Tx {
   /** Writes the entry unless (device, boot, seq) is there already; false = a repeat. */
   claim(entry: InboxEntry): Promise<boolean>;

@@ -19,8 +19,7 @@ export class SenderSkew {
   readonly #skews = new LastValues(REPORTS);
   #wall = Number.NaN;
   #at = Number.NaN;
-  /** The last that counts, and when the first of those it came with did. */
-  #last = 0;
+  /** When the first of those came that count as one now. */
   #togetherAt = Number.NEGATIVE_INFINITY;
   #doubtUntil = Number.NEGATIVE_INFINITY;
   #before: number | undefined;
@@ -44,14 +43,11 @@ export class SenderSkew {
       this.#doubtUntil = Number.NEGATIVE_INFINITY;
   }
   #count(skewMs: number, at: number): void {
-    if (at - this.#togetherAt < TOGETHER_MS) {
-      this.#last = Math.max(this.#last, skewMs);
-      this.#skews.replaceLast(this.#last);
-      return;
+    if (at - this.#togetherAt < TOGETHER_MS) this.#skews.raiseLast(skewMs);
+    else {
+      this.#togetherAt = at;
+      this.#skews.push(skewMs);
     }
-    this.#togetherAt = at;
-    this.#last = skewMs;
-    this.#skews.push(skewMs);
   }
   /** The sender's clock less ours, ms; undefined while it cannot be told. */
   skewMs(at: number): number | undefined {

@@ -30,10 +30,11 @@ export class LastValues {
     this.#next = (this.#next + 1) % this.#values.length;
     if (this.#count < this.#values.length) this.#count += 1;
   }
-  /** Puts it in the place of the one that was pushed last. */
-  replaceLast(value: number): void {
+  /** The one that was pushed last becomes no less than `value`. */
+  raiseLast(value: number): void {
     const size = this.#values.length;
-    this.#values[(this.#next + size - 1) % size] = value;
+    const last = (this.#next + size - 1) % size;
+    this.#values[last] = Math.max(this.#values[last] ?? value, value);
   }
   clear(): void {
     this.#next = 0;
